@@ -1,0 +1,85 @@
+/**
+ * What a store lost, or may have: keys of which a replica knows a later change than the store's history has. The store's
+ * newer changes overrule them; the rest is put back, or given up. No I/O.
+ */
+import type { Change, Revision } from './transport'
+
+/** What came of a store's loss: how many keys it lost, and how many of those are back as they were. */
+export interface LossReport {
+  readonly lost: number
+  readonly restored: number
+}
+
+/** An older state of a key, which the store has instead, and when it was told. */
+export interface Older {
+  readonly change: Change
+  readonly at: number
+}
+
+interface Doubt {
+  /** When the store took what is in doubt. */
+  readonly origin: Revision
+  /** Up to this number the store's history is the one in which it was taken. */
+  floor: number
+  older: Older | undefined
+}
+
+export class Doubts {
+  readonly #doubts = new Map<string, Doubt>()
+  #lost = 0
+  #restored = 0
+
+  get size(): number {
+    return this.#doubts.size
+  }
+
+  get keys(): string[] {
+    return [...this.#doubts.keys()]
+  }
+
+  get(key: string): Readonly<Doubt> | undefined {
+    return this.#doubts.get(key)
+  }
+
+  raise(key: string, origin: Revision, floor: number): void {
+    if (this.#doubts.has(key)) return
+    this.#doubts.set(key, { origin, floor, older: undefined })
+    this.#lost++
+  }
+
+  /** The store parted from that history once more: what was told of it since does not count. */
+  lower(floor: number): void {
+    for (const doubt of this.#doubts.values()) {
+      doubt.floor = Math.min(doubt.floor, floor)
+      doubt.older = undefined
+    }
+  }
+
+  /** Whether a change is older than what is in doubt; it is kept, for the case that nothing comes of putting that back. */
+  isOlder(change: Change, at: number): boolean {
+    const doubt = this.#doubts.get(change.key)
+    if (doubt === undefined || change.n > doubt.floor) return false
+    doubt.older = { change, at }
+    return true
+  }
+
+  /** The store has a newer change of the key, which may be the same contents, put back. */
+  resolve(key: string, restored: boolean): void {
+    if (this.#doubts.delete(key) && restored) this.#restored++
+  }
+
+  /** Ends a doubt without an answer; gives what the store has instead. */
+  giveUp(key: string): Older | undefined {
+    const older = this.#doubts.get(key)?.older
+    this.#doubts.delete(key)
+    return older
+  }
+
+  /** What came of the loss that was noticed last; told once. */
+  takeReport(): LossReport {
+    const report = { lost: this.#lost, restored: this.#restored }
+    this.#lost = 0
+    this.#restored = 0
+    return report
+  }
+}

@@ -1,0 +1,41 @@
+/** Where a replica goes on from, when its store may have lost or forked its history. No I/O. */
+import type { Position } from './transport'
+
+/** One history of a store: its name, and the number it began after. */
+export interface Epoch {
+  readonly id: string
+  readonly floor: number
+}
+
+export interface History {
+  /** Oldest first; the last is the one that goes on. */
+  readonly epochs: readonly Epoch[]
+  /** The number of the last write. */
+  readonly head: number
+  /** Up to which number marks of what is gone may be missing. */
+  readonly forgotten: number
+}
+
+export interface Resumption {
+  /** What was written after this number is news; null: everything is to be told. */
+  readonly after: number | null
+  /** Up to this number both mean the same writes; `Infinity` where nothing was lost. */
+  readonly common: number
+}
+
+/**
+ * The two share what was written before their epochs parted, and no epoch that came after began lower. A replica that is no
+ * further can go on with what is new; one that is holds what the store lost.
+ */
+export function resume(from: Position | null, { epochs, head, forgotten }: History): Resumption {
+  for (const each of from === null ? [] : [from, ...from.past]) {
+    const index = epochs.findIndex(({ id }) => id === each.epoch)
+    if (from === null || index === -1) continue
+    const upTo = each === from ? Infinity : each.n
+    const common = Math.min(head, upTo, ...epochs.slice(index + 1).map(({ floor }) => floor))
+    if (from.n > common) return { after: null, common }
+    const same = each === from && index === epochs.length - 1
+    return { after: from.n >= forgotten && !from.whole ? from.n : null, common: same ? Infinity : common }
+  }
+  return { after: null, common: 0 }
+}

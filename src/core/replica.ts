@@ -1,0 +1,430 @@
+/**
+ * One collection's copy in one process, and the rules by which it changes. Whatever changes it (a snapshot, a
+ * notification, a resync, an own write, a ttl that ran out) passes `#put` or `#drop`, which give the event. No I/O.
+ */
+import type { Clock } from './clock'
+import { decodeItem, encodeItem, equalItems } from './codec'
+import { Doubts, type Older } from './doubts'
+import { MemisError, quote } from './errors'
+import { type Due, ExpiryQueue } from './expiry'
+import { isKey } from './names'
+import type { Change, Gone, Outcome, Position, Revision, Write } from './transport'
+
+/** Why a replica changed: by its first contents, by news, or by catching up after it was out of touch. */
+export type Cause = 'snapshot' | 'live' | 'resync'
+
+/** What an event tells beside key and item. */
+export interface ChangeInfo<T> {
+  /** The store's mark of order on this change; opaque, to be compared for equality only. */
+  readonly revision: string
+  /** The item that `get` gave before this change. */
+  readonly previous: Readonly<T> | undefined
+  readonly cause: Cause
+}
+
+export interface ReplicaListener<T> {
+  changed(event: 'set' | Gone, key: string, item: Readonly<T>, info: ChangeInfo<T>): void
+  report(error: MemisError): void
+}
+
+/** After so many ms of telling what is due, the event loop gets its turn. */
+const sliceMs = 10
+/** Timers of Node.js fire at once when they are set for longer than 2^31-1 ms. */
+const longestTimer = 2 ** 30
+/** So many epochs are remembered: a store remembers as many of its own. */
+const maxPast = 32
+/** Marks of what is gone are kept for `retention`, and no more of them than this. */
+const maxMarks = 100_000
+
+/** An item without a deadline costs no room for one. */
+class Entry<T> {
+  constructor(
+    public item: Readonly<T>,
+    public n: number,
+  ) {}
+}
+
+class TimedEntry<T> extends Entry<T> implements Due {
+  slot = -1
+  constructor(
+    item: Readonly<T>,
+    n: number,
+    readonly key: string,
+    public deadline: number,
+  ) {
+    super(item, n)
+  }
+}
+
+type KeyWrite = Extract<Write, { key: string }>
+
+/** That a key was gone as of `n`: an older change of it that arrives late must not bring it back. */
+interface Mark {
+  n: number
+  readonly since: number
+}
+
+export class Replica<T extends object> {
+  readonly entries = new Map<string, Entry<T>>()
+  /** Up to where everything is known, or null before the first contents. */
+  position: Position | null = null
+
+  /** Something is held that the store lost: only the whole contents can tell what it has instead. */
+  #incomplete = false
+  readonly #clock: Clock
+  readonly #retention: number
+  readonly #listener: ReplicaListener<T>
+  readonly #marks = new Map<string, Mark>()
+  /** The marks by age, those that are outdated among them: a Map gets slow when its oldest entries are removed one by one. */
+  #markAges: { readonly key: string; readonly mark: Mark }[] = []
+  #oldestMark = 0
+  readonly #due = new ExpiryQueue<TimedEntry<T>>()
+  /** What the store lost, or may have. */
+  readonly doubts = new Doubts()
+  /** The epochs before this one, newest first. */
+  #past: readonly Revision[] = []
+  /** All that this replica was in and left: an answer that comes from one of them is of a write that was lost. */
+  readonly #left = new Set<string>()
+  /** The own clear that was last: what was taken before it is gone, whatever is told later. */
+  #cleared: Revision | null = null
+  /** Own writes of an epoch that no session has begun yet: newer than anything that this one can tell. */
+  readonly #ahead = new Map<string, Revision>()
+  #epoch: string | null = null
+  /** Changes numbered so or lower say nothing new, whatever their key. */
+  #floor = 0
+  /** While the whole contents are told: the keys that were. */
+  #told: Set<string> | null = null
+  #cause: Cause = 'snapshot'
+  #timer: unknown
+  #timerAt = Infinity
+  #discarded = false
+
+  constructor(clock: Clock, retention: number, listener: ReplicaListener<T>) {
+    this.#clock = clock
+    this.#retention = retention
+    this.#listener = listener
+  }
+
+  /** Where the next session is to go on from. */
+  get from(): Position | null {
+    return this.#incomplete && this.position !== null ? { ...this.position, whole: true } : this.position
+  }
+
+  /** A session begins: see `Sink.begin`. `restores`: what the store lost is to be kept and put back, not dropped. */
+  begin(how: 'delta' | 'whole', epoch: string, common: number, restores: boolean): void {
+    this.#cause = this.position === null ? 'snapshot' : 'resync'
+    this.#told = how === 'whole' ? new Set() : null
+    this.#floor = Math.max(
+      how === 'whole' ? 0 : (this.position?.n ?? 0),
+      this.#cleared?.epoch === epoch ? this.#cleared.n : 0,
+    )
+    if (epoch !== this.#epoch || this.#ahead.size > 0) this.#fork(epoch, common, restores)
+    else if (epoch === this.position?.epoch && common < Infinity) this.#renumber((_, n) => (n > common ? 0 : n))
+  }
+
+  changes(list: readonly Change[]): void {
+    for (const change of list) {
+      if (this.#discarded) return
+      this.#apply(change)
+    }
+  }
+
+  /** Everything up to `n` has been told. Returns whether that ended a catching up. */
+  live(n: number): boolean {
+    const caughtUp = this.#cause !== 'live'
+    if (this.#told !== null) {
+      this.#dropUntold(this.#told, n)
+      this.#incomplete = false
+    }
+    this.#told = null
+    this.#cause = 'live'
+    this.#floor = Math.max(this.#floor, n)
+    this.position = { epoch: this.#epoch as string, n, past: this.#past }
+    return caughtUp
+  }
+
+  /**
+   * The outcome of an own write, as soon as it is known: its event comes before its promise settles (W3). Returns whether
+   * it comes from another epoch than the session's: then it counts as newest, until another session tells which one is over.
+   */
+  written(write: Write, epoch: string, outcome: Extract<Outcome, { n: number }>): boolean {
+    if (this.#left.has(epoch)) return false
+    const ahead = epoch !== this.#epoch
+    if (write.kind === 'clear') this.#clear({ epoch, n: outcome.n }, ahead)
+    else if (ahead) this.#writtenAhead(write, { epoch, n: outcome.n }, outcome.gone)
+    else this.#take(write, outcome.n, outcome.gone)
+    return ahead && this.#epoch !== null
+  }
+
+  #writtenAhead(write: KeyWrite, at: Revision, gone: Gone | undefined): void {
+    const own = this.#ahead.get(write.key)
+    if (own?.epoch === at.epoch && own.n >= at.n) return
+    this.#expireIfDue(write.key)
+    if (this.#discarded) return
+    this.#ahead.set(write.key, at)
+    this.#take(write, Infinity, gone)
+  }
+
+  #take(write: KeyWrite, n: number, gone: Gone | undefined): void {
+    const { key } = write
+    const known = this.#known(key)
+    // Answers come in the order of the calls: one that is ahead counts over all else, until another one comes.
+    const later = n === Infinity || this.#ahead.delete(key)
+    // A number that is known is the echo's, which came first; of a delete, it may be the item's own.
+    if (!later && (write.kind === 'set' ? n <= known : n < known)) return
+    this.doubts.resolve(key, write.restores !== undefined)
+    // What expired here while it was put back expires there as well: it is not told anew.
+    const expired = write.restores !== undefined && !this.entries.has(key)
+    if (write.kind === 'set' && !expired) this.#put(key, n, write.item.item as Readonly<T>, write.ttlMs, 'live')
+    else this.#drop(expired ? 'expire' : (gone ?? 'delete'), key, n, 'live')
+  }
+
+  /** The write that puts a key back as it was; undefined where that is not in doubt any more. */
+  restoration(key: string): KeyWrite | undefined {
+    const doubt = this.doubts.get(key)
+    if (this.#discarded || doubt === undefined || this.#epoch === null) return undefined
+    const restores = { epoch: this.#epoch, floor: doubt.floor, origin: doubt.origin }
+    const entry = this.entries.get(key)
+    const leftMs = entry instanceof TimedEntry ? Math.round(entry.deadline - this.#clock.now()) : null
+    // No store takes a ttl of less than a millisecond: that is over.
+    if (leftMs !== null && leftMs < 1) this.#drop('expire', key, 0, 'live')
+    if (this.#discarded) return undefined
+    if (entry === undefined || (leftMs !== null && leftMs < 1)) return { kind: 'delete', key, restores }
+    return { kind: 'set', key, item: encodeItem(key, entry.item, Infinity), ttlMs: leftMs, restores }
+  }
+
+  /** Takes the store's word: what is in doubt is as the store has it. */
+  giveUp(): void {
+    for (const key of this.doubts.keys) {
+      if (this.#discarded) return
+      const older = this.doubts.giveUp(key)
+      if (older === undefined) this.#drop('delete', key, this.#floor, 'resync')
+      else this.#accept(waited(older, this.#clock.now()), 'resync')
+    }
+  }
+
+  /** Empties the replica without events; it is not used again. */
+  discard(): void {
+    this.#discarded = true
+    this.entries.clear()
+    if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)
+  }
+
+  /** The newest number that is known for a key. */
+  #known(key: string): number {
+    return this.entries.get(key)?.n ?? Math.max(this.#marks.get(key)?.n ?? 0, this.#floor)
+  }
+
+  #apply(change: Change): void {
+    if (!isChange(change)) {
+      this.#listener.report(new MemisError('UNDECODABLE', 'a change without proper kind, key, number and time left'))
+      return
+    }
+    const { kind, key, n } = change
+    this.#told?.add(key)
+    if (this.doubts.get(key) !== undefined) {
+      // What the store has is older than what it lost: that is put back.
+      if (this.doubts.isOlder(change, this.#clock.now())) return
+      const held = this.entries.get(key)
+      this.doubts.resolve(key, kind === 'set' ? held !== undefined && equalItems(held.item, change.item) : !held)
+    }
+    if (n > this.#known(key)) this.#accept(change, this.#cause)
+  }
+
+  #accept(change: Change, cause: Cause): void {
+    const { kind, key, n } = change
+    if (kind !== 'set') return this.#drop(kind, key, n, cause)
+    const item = decodeItem(change.item)
+    if (item !== undefined) return this.#put(key, n, item as T, change.leftMs, cause)
+    this.#listener.report(new MemisError('UNDECODABLE', `${quote(key)}: what the store holds is no item`))
+    this.#drop('delete', key, n, cause)
+  }
+
+  #put(key: string, n: number, item: Readonly<T>, leftMs: number | null, cause: Cause): void {
+    this.#expireIfDue(key)
+    if (this.#discarded) return
+    const held = this.entries.get(key)
+    const previous = held?.item
+    const same = equalItems(previous, item)
+    const kept = same ? (previous as Readonly<T>) : item
+    if (leftMs === null) {
+      if (held === undefined || held instanceof TimedEntry) {
+        if (held instanceof TimedEntry) this.#due.remove(held)
+        this.entries.set(key, new Entry(kept, n))
+      } else {
+        held.item = kept
+        held.n = n
+      }
+    } else {
+      // Rounded up to whole ms: never early, and a small integer in the engine.
+      const deadline = Math.ceil(this.#clock.now() + leftMs)
+      let timed: TimedEntry<T>
+      if (held instanceof TimedEntry) {
+        timed = held
+        timed.item = kept
+        timed.n = n
+        timed.deadline = deadline
+      } else {
+        timed = new TimedEntry(kept, n, key, deadline)
+        this.entries.set(key, timed)
+      }
+      this.#due.put(timed)
+      this.#arm()
+    }
+    if (held === undefined) this.#marks.delete(key)
+    if (!same) this.#tell('set', key, n, kept, previous, cause)
+  }
+
+  #drop(event: Gone, key: string, n: number, cause: Cause): void {
+    if (event !== 'expire') this.#expireIfDue(key)
+    if (this.#discarded) return
+    this.#mark(key, n)
+    const held = this.entries.get(key)
+    if (held === undefined) return
+    if (held instanceof TimedEntry) this.#due.remove(held)
+    this.entries.delete(key)
+    this.#tell(event, key, n, held.item, held.item, cause)
+  }
+
+  /** A timer may be late. What arrives after a deadline finds the item expired all the same. */
+  #expireIfDue(key: string): void {
+    const held = this.entries.get(key)
+    if (held instanceof TimedEntry && held.deadline <= this.#clock.now()) this.#drop('expire', key, held.n, 'live')
+  }
+
+  #tell(
+    event: 'set' | Gone,
+    key: string,
+    n: number,
+    item: Readonly<T>,
+    previous: Readonly<T> | undefined,
+    cause: Cause,
+  ): void {
+    const own = n === Infinity ? this.#ahead.get(key) : n === 0 ? this.doubts.get(key)?.origin : undefined
+    const at = own ?? { epoch: this.#epoch, n }
+    this.#listener.changed(event, key, item, { revision: `${at.epoch}.${at.n}`, previous, cause })
+  }
+
+  #mark(key: string, n: number): void {
+    const now = this.#clock.now()
+    const mark = { n, since: now }
+    this.#marks.set(key, mark)
+    this.#markAges.push({ key, mark })
+    const known = this.position?.n ?? 0
+    for (
+      let oldest = this.#markAges[this.#oldestMark];
+      oldest !== undefined;
+      oldest = this.#markAges[this.#oldestMark]
+    ) {
+      // One that is ahead of what is known may yet be followed by older changes of its key.
+      const isCurrent = this.#marks.get(oldest.key) === oldest.mark
+      const isYoung = oldest.mark.since > now - this.#retention && this.#marks.size <= maxMarks
+      if (isCurrent && (oldest.mark.n > known || isYoung)) break
+      if (isCurrent) this.#marks.delete(oldest.key)
+      this.#oldestMark++
+    }
+    if (this.#markAges.length < 2 * this.#marks.size + 1000) return
+    this.#markAges = this.#markAges.filter(({ key, mark }) => this.#marks.get(key) === mark)
+    this.#oldestMark = 0
+  }
+
+  /** The whole contents were told: what was not, and is not newer, is gone. */
+  #dropUntold(told: ReadonlySet<string>, n: number): void {
+    for (const [key, entry] of this.entries) {
+      if (this.#discarded) return
+      if (!told.has(key) && this.doubts.get(key) === undefined && entry.n <= n)
+        this.#drop('delete', key, n, this.#cause)
+    }
+  }
+
+  #clear(cleared: Revision, ahead: boolean): void {
+    this.#cleared = cleared
+    // Ahead of the session, nothing that it tells is news.
+    this.#floor = ahead ? Infinity : Math.max(this.#floor, cleared.n)
+    for (const [key, entry] of this.entries) {
+      if (this.#discarded) return
+      const own = ahead ? this.#ahead.get(key) : undefined
+      const newer = ahead ? own?.epoch === cleared.epoch && own.n > cleared.n : entry.n > cleared.n
+      if (newer && (ahead || !this.#ahead.delete(key))) continue
+      if (ahead) this.#ahead.set(key, cleared)
+      this.#drop('delete', key, ahead ? Infinity : cleared.n, 'live')
+    }
+  }
+
+  /**
+   * Another epoch: what was taken after `common` belongs to a history that the store no longer has. So do own writes of an
+   * epoch that is not this one, which was asked for after they were answered.
+   */
+  #fork(epoch: string, common: number, restores: boolean): void {
+    const former = this.#epoch
+    if (epoch !== former) {
+      this.#epoch = epoch
+      this.#past =
+        former === null || common === 0 ? [] : [{ epoch: former, n: common }, ...this.#past].slice(0, maxPast)
+      this.#leave(former)
+      this.#left.delete(epoch)
+      this.doubts.lower(common)
+    }
+    for (const own of this.#ahead.values()) if (own.epoch !== epoch) this.#leave(own.epoch)
+    this.#renumber((key, n) => {
+      const own = this.#ahead.get(key)
+      if (own?.epoch === epoch) return own.n
+      if (own === undefined && n <= common) return n
+      const origin = own ?? (former === null ? undefined : { epoch: former, n })
+      // Of an own write of a history that is not known, nothing that the store has is known to be older.
+      if (restores && origin !== undefined && n > 0) this.doubts.raise(key, origin, own === undefined ? common : 0)
+      this.#incomplete = true
+      return 0
+    })
+    this.#ahead.clear()
+    if (!restores) this.giveUp()
+  }
+
+  #leave(epoch: string | null): void {
+    if (epoch !== null) this.#left.add(epoch)
+    for (const oldest of this.#left) if (this.#left.size > maxPast) this.#left.delete(oldest)
+  }
+
+  #renumber(numbered: (key: string, n: number) => number): void {
+    for (const [key, entry] of this.entries) entry.n = numbered(key, entry.n)
+    for (const [key, mark] of this.#marks) mark.n = numbered(key, mark.n)
+  }
+
+  #arm(): void {
+    const next = this.#due.next ?? Infinity
+    if (next >= this.#timerAt) return
+    if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)
+    this.#timerAt = next
+    const wait = Math.max(0, Math.ceil(next - this.#clock.now()))
+    this.#timer = this.#clock.setTimeout(() => this.#expire(), Math.min(wait, longestTimer))
+  }
+
+  /** Tells what is due, in slices, and sets the timer for what comes next. */
+  #expire(): void {
+    this.#timer = undefined
+    this.#timerAt = Infinity
+    const started = this.#clock.now()
+    let now = started
+    while (!this.#discarded && now - started < sliceMs) {
+      const entry = this.#due.take(now)
+      if (entry === undefined) break
+      this.#drop('expire', entry.key, entry.n, 'live')
+      now = this.#clock.now()
+    }
+    if (!this.#discarded) this.#arm()
+  }
+}
+
+function isChange(change: Change): boolean {
+  if (typeof change !== 'object' || change === null) return false
+  const { kind, key, n } = change
+  if (!isKey(key) || !Number.isSafeInteger(n) || n < 1) return false
+  if (kind === 'set') return change.leftMs === null || Number.isFinite(change.leftMs)
+  return kind === 'delete' || kind === 'expire'
+}
+
+/** A change that was told a while ago, as it would be told now. */
+function waited({ change, at }: Older, now: number): Change {
+  if (change.kind !== 'set' || change.leftMs === null) return change
+  return { ...change, leftMs: change.leftMs - (now - at) }
+}

@@ -1,0 +1,430 @@
+/**
+ * Where writes wait, and how they travel. A lone write leaves at once; writes made in the same turn, or while a call is
+ * under way, travel together. Each collection has a lane with one call under way, which keeps the order of the calls;
+ * a batch whose outcome is not known goes again as it was, before anything newer.
+ */
+import type { Clock } from './clock'
+import { MemisError } from './errors'
+import type { Batch, Outcome, Place, Transport, Write, Written } from './transport'
+
+export interface WriterOptions {
+  /** How long a write may take (ms). */
+  readonly writeTimeout: number
+  /** How many writes may wait, and how many bytes of them. */
+  readonly maxPending: number
+  readonly maxPendingBytes: number
+}
+
+export type Taken = Extract<Outcome, { n: number }>
+
+/** Hears of each write that was taken, before its promise settles. */
+export type WrittenListener = (write: Write, epoch: string, outcome: Taken) => void
+
+/** No store is held up for long by one batch. */
+const batchWrites = 1000
+const batchBytes = 1024 * 1024
+/** `close()` waits this long at most for what is still to be sent (ms). */
+const closeTimeout = 5000
+/** A batch that was refused for a passing reason, while the link is up, goes again after so many ms. */
+const retryDelay = 50
+
+/** Somebody's call of `set`, `delete` or `clear`. */
+interface Caller {
+  readonly resolve: (existed: boolean) => void
+  readonly reject: (error: MemisError) => void
+  readonly deadline: number
+}
+
+/** A write, and who waits for it: more than one where it took the place of older ones that were never sent. */
+interface Pending {
+  write: Write
+  bytes: number
+  callers: Caller[]
+}
+
+interface Flight {
+  readonly batch: Batch
+  readonly pendings: readonly Pending[]
+  /** False while it waits to be sent again. */
+  sent: boolean
+  /** An attempt may have been taken without an answer: whatever refuses the next one, it is not known. */
+  uncertain: boolean
+}
+
+export class Writer {
+  readonly #transport: Transport
+  readonly #clock: Clock
+  readonly #options: WriterOptions
+  readonly #id = crypto.randomUUID()
+  readonly #lanes: Lane[] = []
+  #up = false
+  #closed = false
+  /** Why new writes are refused: a fault that will not pass, or `close()`. */
+  #refusal: MemisError | null = null
+  #waiting = 0
+  #waitingBytes = 0
+  #timer: unknown
+  #drained: (() => void) | null = null
+
+  constructor(transport: Transport, options: WriterOptions) {
+    this.#transport = transport
+    this.#clock = transport.clock
+    this.#options = options
+  }
+
+  /** The way for the writes of one collection. */
+  lane(place: Place, written: WrittenListener): Lane {
+    const lane = new Lane(this, place, written)
+    this.#lanes.push(lane)
+    return lane
+  }
+
+  up(): void {
+    this.#up = true
+    if (!this.#closed) this.#refusal = null
+    for (const lane of this.#lanes) lane.resume()
+  }
+
+  down(): void {
+    this.#up = false
+    for (const lane of this.#lanes) lane.supersede()
+  }
+
+  /** Refuses what waits and what comes, until the link is up. */
+  refuse(error: MemisError): void {
+    this.#refusal = error
+    for (const lane of this.#lanes) lane.abandon(error)
+  }
+
+  /** Sends what waits, bounded in time, then refuses the rest and all that comes. */
+  async close(): Promise<void> {
+    const closed = new MemisError('CLOSED', 'the client is closed')
+    this.#closed = true
+    this.#refusal = closed
+    if (this.#lanes.some((lane) => lane.busy)) {
+      let timer: unknown
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve
+        timer = this.#clock.setTimeout(resolve, Math.min(closeTimeout, this.#options.writeTimeout))
+      })
+      this.#clock.clearTimeout(timer)
+    }
+    for (const lane of this.#lanes) lane.abandon(closed)
+    this.#disarm()
+  }
+
+  /** @internal What follows is between the writer and its lanes. */
+  get isUp(): boolean {
+    return this.#up
+  }
+
+  /** @internal */
+  get refusal(): MemisError | null {
+    return this.#refusal
+  }
+
+  /** @internal */
+  deadline(): number {
+    if (this.#timer === undefined) this.#arm(this.#options.writeTimeout)
+    return this.#clock.now() + this.#options.writeTimeout
+  }
+
+  /** @internal Counts what waits in; over the bounds it throws, and nothing is counted. */
+  admit(count: number, bytes: number): void {
+    const { maxPending, maxPendingBytes } = this.#options
+    if (count > 0 && this.#waiting + count > maxPending) {
+      throw new MemisError('TOO_MANY_PENDING', `${this.#waiting} writes wait, maxPending is ${maxPending}`, {
+        stored: 'no',
+      })
+    }
+    if (bytes > 0 && this.#waitingBytes + bytes > maxPendingBytes) {
+      throw new MemisError(
+        'TOO_MANY_PENDING',
+        `the writes that wait have ${this.#waitingBytes} bytes, with this one they would be over maxPendingBytes, ${maxPendingBytes}`,
+        { stored: 'no' },
+      )
+    }
+    this.#waiting += count
+    this.#waitingBytes += bytes
+  }
+
+  /** @internal */
+  batch(sequence: number, writes: readonly Write[]): Batch {
+    return { writer: this.#id, sequence, writes }
+  }
+
+  /** @internal Never throws: what a transport throws at once is a rejection like any other. */
+  async send(place: Place, batch: Batch): Promise<Written> {
+    return this.#transport.write(place, batch)
+  }
+
+  /** @internal */
+  later(callback: () => void): unknown {
+    return this.#clock.setTimeout(callback, retryDelay * (0.5 + Math.random()))
+  }
+
+  /** @internal */
+  stopTimer(timer: unknown): void {
+    if (timer !== undefined) this.#clock.clearTimeout(timer)
+  }
+
+  /** @internal A lane has nothing left to do. */
+  idle(): void {
+    if (this.#lanes.some((lane) => lane.busy)) return
+    this.#disarm()
+    this.#drained?.()
+  }
+
+  #arm(ms: number): void {
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#timer = undefined
+      const now = this.#clock.now()
+      let earliest = Infinity
+      for (const lane of this.#lanes) earliest = Math.min(earliest, lane.expire(now, this.#options.writeTimeout))
+      // Not more often than it matters: each round walks through all that wait.
+      if (earliest < Infinity && this.#timer === undefined) {
+        this.#arm(Math.max(earliest - now, this.#options.writeTimeout / 20))
+      }
+    }, ms)
+  }
+
+  #disarm(): void {
+    this.stopTimer(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+/** The writes of one collection, in the order of the calls. */
+export class Lane {
+  readonly #writer: Writer
+  readonly #place: Place
+  readonly #written: WrittenListener
+  #queue: Pending[] = []
+  #flight: Flight | null = null
+  #sequence = 0
+  #scheduled = false
+  #retry: unknown
+  /** While the link is down: what waits, by key, for a newer write to take its place. */
+  #latest: Map<string, Pending> | null = new Map()
+
+  /** @internal by `Writer.lane` */
+  constructor(writer: Writer, place: Place, written: WrittenListener) {
+    this.#writer = writer
+    this.#place = place
+    this.#written = written
+    if (writer.isUp) this.#latest = null
+  }
+
+  get busy(): boolean {
+    return this.#flight !== null || this.#queue.length > 0
+  }
+
+  /** Sends a write, of so many bytes. Settles when the store has answered, with whether it had the key before. */
+  push(write: Write, bytes: number, resolve: (existed: boolean) => void, reject: (error: MemisError) => void): void {
+    const writer = this.#writer
+    if (writer.refusal !== null) return reject(refused(writer.refusal, 'no'))
+    try {
+      this.#add({ write, bytes, callers: [{ resolve, reject, deadline: writer.deadline() }] })
+    } catch (error) {
+      reject(error as MemisError)
+      if (!this.busy) writer.idle()
+      return
+    }
+    if (this.#scheduled || this.#flight !== null) return
+    this.#scheduled = true
+    // A promise job, not queueMicrotask: fake timers replace that one.
+    Promise.resolve().then(() => {
+      this.#scheduled = false
+      this.#flush()
+    })
+  }
+
+  /** The link is up. */
+  resume(): void {
+    this.#latest = null
+    if (this.#flight !== null) {
+      if (!this.#flight.sent) this.#send(this.#flight)
+    } else this.#flush()
+  }
+
+  /** The link is down: from now on only the newest write of each key waits. */
+  supersede(): void {
+    if (this.#latest !== null) return
+    this.#latest = new Map()
+    const queue = this.#takeAll()
+    for (const pending of queue) this.#add(pending)
+  }
+
+  /** Refuses all that waits. */
+  abandon(error: MemisError): void {
+    const flight = this.#flight
+    this.#flight = null
+    this.#writer.stopTimer(this.#retry)
+    this.#retry = undefined
+    const queue = this.#takeAll()
+    this.#latest?.clear()
+    if (flight !== null) rejectAll(flight.pendings, refused(error, 'unknown'))
+    rejectAll(queue, refused(error, 'no'))
+    this.#writer.idle()
+  }
+
+  /** Refuses the calls whose time is over, and returns the deadline that comes next. */
+  expire(now: number, writeTimeout: number): number {
+    let earliest = Infinity
+    const overdue = (pending: Pending, stored: 'no' | 'unknown') => {
+      if (pending.callers.some((caller) => caller.deadline <= now)) {
+        const message = `the write was not confirmed within writeTimeout, ${writeTimeout} ms`
+        const late = pending.callers.filter((caller) => caller.deadline <= now)
+        pending.callers = pending.callers.filter((caller) => caller.deadline > now)
+        for (const caller of late) caller.reject(new MemisError('WRITE_TIMEOUT', message, { stored }))
+      }
+      for (const caller of pending.callers) earliest = Math.min(earliest, caller.deadline)
+      return pending.callers.length === 0
+    }
+    const flight = this.#flight
+    if (flight !== null) {
+      let given = true
+      for (const pending of flight.pendings) given = overdue(pending, 'unknown') && given
+      // Nobody waits for it any more. Newer writes have a higher sequence: the store refuses this one if it comes late.
+      if (given && this.#flight === flight) this.#flight = null
+    }
+    const kept: Pending[] = []
+    for (const pending of this.#queue) {
+      if (!overdue(pending, 'no')) kept.push(pending)
+      else {
+        this.#writer.admit(-1, -pending.bytes)
+        const { write } = pending
+        if (write.kind !== 'clear' && this.#latest?.get(write.key) === pending) this.#latest.delete(write.key)
+      }
+    }
+    this.#queue = kept
+    if (this.busy) this.#flush()
+    else this.#writer.idle()
+    return earliest
+  }
+
+  #add(pending: Pending): void {
+    const latest = this.#latest
+    const { write, bytes, callers } = pending
+    if (latest !== null && write.kind === 'clear') {
+      // Deletes stay in front of it: whether they find something is theirs to tell.
+      const isDelete = (each: Pending) => each.write.kind === 'delete'
+      const older = this.#queue.filter((each) => !isDelete(each))
+      const room = older.reduce((sum, each) => sum + each.bytes, 0)
+      this.#writer.admit(1 - older.length, bytes - room)
+      this.#queue = this.#queue.filter(isDelete)
+      latest.clear()
+      pending.callers = older.flatMap((each) => each.callers).concat(callers)
+    } else if (latest !== null && write.kind !== 'clear') {
+      const older = latest.get(write.key)
+      if (older !== undefined) {
+        this.#writer.admit(0, bytes - older.bytes)
+        older.write = write
+        older.bytes = bytes
+        older.callers.push(...callers)
+        return
+      }
+      this.#writer.admit(1, bytes)
+      latest.set(write.key, pending)
+    } else this.#writer.admit(1, bytes)
+    this.#queue.push(pending)
+  }
+
+  #takeAll(): Pending[] {
+    const queue = this.#queue
+    this.#queue = []
+    for (const pending of queue) this.#writer.admit(-1, -pending.bytes)
+    return queue
+  }
+
+  #flush(): void {
+    if (this.#flight !== null || this.#queue.length === 0 || !this.#writer.isUp) return
+    const pendings = this.#queue.splice(0, this.#batchLength())
+    for (const pending of pendings) this.#writer.admit(-1, -pending.bytes)
+    const batch = this.#writer.batch(
+      ++this.#sequence,
+      pendings.map((pending) => pending.write),
+    )
+    this.#flight = { batch, pendings, sent: false, uncertain: false }
+    this.#send(this.#flight)
+  }
+
+  #batchLength(): number {
+    let count = 0
+    let bytes = 0
+    for (const pending of this.#queue) {
+      if (pending.write.kind === 'clear') return count === 0 ? 1 : count
+      bytes += pending.bytes
+      if (count > 0 && (count === batchWrites || bytes > batchBytes)) return count
+      count++
+    }
+    return count
+  }
+
+  #send(flight: Flight): void {
+    flight.sent = true
+    this.#writer.send(this.#place, flight.batch).then(
+      (written) => {
+        if (this.#flight === flight) this.#settle(flight, written)
+      },
+      (error: MemisError) => {
+        if (this.#flight === flight) this.#fail(flight, error)
+      },
+    )
+  }
+
+  #settle(flight: Flight, written: Written): void {
+    if (!Array.isArray(written?.outcomes))
+      return this.#fail(flight, new MemisError('STORE_REFUSED', 'the transport gave no answer'))
+    const { epoch, outcomes } = written
+    this.#flight = null
+    flight.pendings.forEach((pending, i) => {
+      const outcome: Partial<Taken & { error: MemisError }> | undefined = outcomes[i]
+      if (typeof outcome?.n !== 'number') {
+        const error = outcome?.error ?? new MemisError('STORE_REFUSED', 'the transport gave no outcome')
+        rejectAll([pending], refused(error, certainty(flight, error)))
+        return
+      }
+      this.#written(pending.write, epoch, outcome as Taken)
+      for (const caller of pending.callers) caller.resolve(outcome.existed === true)
+    })
+    this.#next()
+  }
+
+  #fail(flight: Flight, error: MemisError): void {
+    if (error.code === 'DISCONNECTED') {
+      flight.sent = false
+      flight.uncertain ||= error.stored !== 'no'
+      if (this.#writer.isUp) {
+        this.#writer.stopTimer(this.#retry)
+        this.#retry = this.#writer.later(() => {
+          this.#retry = undefined
+          if (this.#flight === flight && !flight.sent && this.#writer.isUp) this.#send(flight)
+        })
+      }
+      return
+    }
+    this.#flight = null
+    rejectAll(flight.pendings, refused(error, certainty(flight, error)))
+    this.#next()
+  }
+
+  #next(): void {
+    if (this.#queue.length > 0) this.#flush()
+    else this.#writer.idle()
+  }
+}
+
+function rejectAll(pendings: readonly Pending[], error: MemisError): void {
+  for (const pending of pendings) for (const caller of pending.callers) caller.reject(error)
+}
+
+const certainty = (flight: Flight, error: MemisError) => (flight.uncertain ? 'unknown' : (error.stored ?? 'unknown'))
+
+/** The same refusal, with the word on whether this write may have been stored. */
+function refused(error: MemisError, stored: 'no' | 'unknown'): MemisError {
+  if (!(error instanceof MemisError)) {
+    return new MemisError('STORE_REFUSED', 'the transport failed', { cause: error, stored })
+  }
+  return error.stored === stored ? error : new MemisError(error.code, error.message, { cause: error.cause, stored })
+}
