@@ -1,0 +1,109 @@
+/** What comes from Redis, as changes. Nothing here trusts what it is given. */
+import type { Epoch, History } from '../../core/epochs'
+import type { Change } from '../../core/transport'
+
+/** The first line of a notification. */
+export interface Header {
+  readonly epoch: string
+  /** Numbers of the first and the last write. */
+  readonly first: number
+  readonly last: number
+  /** Which writes changed nothing, counted from 0. */
+  readonly void: readonly number[]
+  readonly payload: string
+}
+
+/** Reads a notification's first line, or gives undefined where it is not one of memis. */
+export function decodeHeader(message: string): Header | undefined {
+  const end = message.indexOf('\n')
+  const match = /^memis1 (\S+) (\d{1,16}) (\d{1,16}) ([\d,]*)$/.exec(message.slice(0, end === -1 ? 0 : end))
+  if (match === null) return undefined
+  const [, epoch = '', first, last, none = ''] = match
+  return {
+    epoch,
+    first: Number(first),
+    last: Number(last),
+    void: none === '' ? [] : none.split(',').map(Number),
+    payload: message.slice(end + 1),
+  }
+}
+
+/** Reads a notification's changes: JSON, a list of `[key, ttl in ms or 0, item]` or `[key]` for each write. */
+export function decodePayload(header: Header): Change[] | undefined {
+  let list: unknown
+  try {
+    list = JSON.parse(header.payload)
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(list) || list.length !== header.last - header.first + 1) return undefined
+  const changes: Change[] = []
+  const none = new Set(header.void)
+  for (let i = 0; i < list.length; i++) {
+    if (none.has(i)) continue
+    const entry: unknown = list[i]
+    if (!Array.isArray(entry)) return undefined
+    const n = header.first + i
+    if (entry.length === 1) changes.push({ kind: 'delete', key: entry[0], n })
+    else changes.push({ kind: 'set', key: entry[0], n, item: entry[2], leftMs: entry[1] === 0 ? null : entry[1] })
+  }
+  return changes
+}
+
+/** A part of a collection. */
+export interface Page extends History {
+  readonly layout: string
+  /** Up to which number this part reaches. */
+  readonly reached: number
+  /** The server is not that of the last write: what it may have lost is not known before it begins another epoch. */
+  readonly moved: boolean
+  readonly changes: readonly Change[]
+}
+
+/** Reads the reply of the read script. */
+export function decodePage(reply: unknown): Page {
+  const [layout, epochs, head, forgotten, reached, moved, ...entries] = reply as [
+    ...[string, string, string, string, string, string],
+    ...unknown[],
+  ]
+  return {
+    layout,
+    epochs: epochs.split(' ').filter(Boolean).map(decodeEpoch),
+    head: Number(head),
+    forgotten: Number(forgotten),
+    reached: Number(reached),
+    moved: moved === '1',
+    changes: entries.map((entry) => decodeEntry(entry as [string, string, ...unknown[]])),
+  }
+}
+
+function decodeEpoch(text: string): Epoch {
+  const [id = '', floor] = text.split(':')
+  return { id, floor: Number(floor) }
+}
+
+function decodeEntry([key, number, left, ...fields]: readonly unknown[]): Change {
+  const n = Number(number)
+  if (left === 'd') return { kind: 'delete', key: key as string, n }
+  if (left === 'e') return { kind: 'expire', key: key as string, n }
+  const leftMs = Number(left)
+  const item = left === 'b' ? undefined : decodeFields(fields as string[])
+  return { kind: 'set', key: key as string, n, item, leftMs: leftMs < 0 || left === 'b' ? null : leftMs }
+}
+
+/** Each value by itself: what is no JSON text is not made one by what stands beside it. */
+function decodeFields(fields: readonly string[]): unknown {
+  const item: Record<string, unknown> = {}
+  try {
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i] as string
+      const value: unknown = JSON.parse(fields[i + 1] as string)
+      // Assigning to `__proto__` would set the prototype.
+      if (name === '__proto__') Object.defineProperty(item, name, { value, enumerable: true })
+      else item[name] = value
+    }
+  } catch {
+    return undefined
+  }
+  return item
+}

@@ -1,0 +1,220 @@
+/**
+ * Two connections to Redis, one for commands and one for notifications, that are made, watched and given up together.
+ * node-redis's own reconnecting and queueing are off: what is sent again, and when, is memis's to decide.
+ */
+import type { RedisClientType } from 'redis'
+import { isPermanent, MemisError } from '../../core/errors'
+import type { Host } from '../../core/transport'
+import type { Script } from './scripts'
+
+const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
+
+/** Tries to connect are apart by 50 to 100 ms, then twice that, up to this (ms). */
+const longestBackoff = 2000
+const oldestServer = 7
+
+export interface LinkListener {
+  up(): void
+  down(error: MemisError): void
+}
+
+export class Link {
+  readonly #prototype: RedisClientType
+  readonly #host: Host
+  readonly #listener: LinkListener
+  #commands: RedisClientType | null = null
+  #subscriber: RedisClientType | null = null
+  /** What is under way for a channel. */
+  #turns = new Map<string, Promise<void>>()
+  #isUp = false
+  #failures = 0
+  #closed = false
+  #redial: NodeJS.Timeout | undefined
+  #heartbeat: NodeJS.Timeout | undefined
+
+  /** `prototype` is never connected, only duplicated. */
+  constructor(prototype: RedisClientType, host: Host, listener: LinkListener) {
+    this.#prototype = prototype
+    this.#host = host
+    this.#listener = listener
+    this.#dial()
+  }
+
+  /** Runs a script; loads it where the server does not know it. Rejects with a MemisError. */
+  async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const commands = this.#commands
+    if (commands === null || !this.#isUp) throw notConnected()
+    const tail = [String(keys.length), ...keys, ...args]
+    try {
+      return await commands.sendCommand(['EVALSHA', script.sha, ...tail]).catch((error: Error) => {
+        // A script that is not known was not run.
+        if (!error.message.startsWith('NOSCRIPT')) throw error
+        return commands.sendCommand(['EVAL', script.text, ...tail])
+      })
+    } catch (error) {
+      const failure = translate(error)
+      // A master that became a replica will not take writes again: look for the one that does.
+      if ((error as Error).message.startsWith('READONLY')) this.#lost(commands, failure)
+      throw failure
+    }
+  }
+
+  /** Begins to hear a channel. Resolves once the server has confirmed it. */
+  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
+    const subscriber = this.#subscriber
+    if (subscriber === null || !this.#isUp) throw notConnected()
+    try {
+      await this.#inTurn(channel, () => subscriber.subscribe(channel, listener))
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+
+  unsubscribe(channel: string, listener: (message: string) => void): void {
+    const subscriber = this.#subscriber
+    if (subscriber === null || !this.#isUp) return
+    // Fails only where the connection is gone, and the subscription with it.
+    this.#inTurn(channel, () => subscriber.unsubscribe(channel, listener)).catch(() => {})
+  }
+
+  /**
+   * Each waits until the one before it is confirmed: node-redis decides by what is confirmed whether to send anything, and
+   * with two under way for a channel it may end up deaf.
+   */
+  async #inTurn(channel: string, run: () => Promise<void>): Promise<void> {
+    const turns = this.#turns
+    const turn = (turns.get(channel) ?? Promise.resolve()).then(run, run)
+    turns.set(channel, turn)
+    try {
+      await turn
+    } finally {
+      if (turns.get(channel) === turn) turns.delete(channel)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#redial)
+    this.#giveUp()
+  }
+
+  async #dial(): Promise<void> {
+    const commands = this.#make()
+    const subscriber = this.#make()
+    this.#commands = commands
+    this.#subscriber = subscriber
+    // A server that accepts and then says nothing holds up a handshake for ever.
+    const silent = setTimeout(
+      () => this.#lost(commands, disconnected('Redis did not answer while connecting')),
+      this.#host.livenessTimeout,
+    )
+    try {
+      await Promise.all([this.#connect(commands), this.#connect(subscriber)])
+      await checkVersion(commands)
+      if (this.#commands !== commands) return
+      this.#isUp = true
+      this.#failures = 0
+      this.#beat(commands, subscriber)
+      this.#listener.up()
+    } catch (error) {
+      this.#lost(commands, translate(error))
+    } finally {
+      clearTimeout(silent)
+    }
+  }
+
+  /** A client that is destroyed while it connects does so all the same. */
+  async #connect(client: RedisClientType): Promise<void> {
+    await client.connect()
+    if (client !== this.#commands && client !== this.#subscriber) client.destroy()
+  }
+
+  #make(): RedisClientType {
+    const { socket } = this.#prototype.options
+    const client = this.#prototype.duplicate({
+      disableOfflineQueue: true,
+      pingInterval: undefined,
+      // No timer for each command: the heartbeat sees a server that does not answer.
+      commandOptions: { timeout: undefined },
+      socket: { ...socket, reconnectStrategy: false, socketTimeout: undefined } as typeof socket,
+    }) as RedisClientType
+    client.on('error', (error) => this.#lost(client, translate(error)))
+    return client
+  }
+
+  /** One of the two connections that are in use is lost: so is the other. */
+  #lost(client: RedisClientType, error: MemisError): void {
+    if (this.#closed || (client !== this.#commands && client !== this.#subscriber)) return
+    this.#giveUp()
+    const wait = Math.min(longestBackoff, 100 * 2 ** this.#failures++) * (0.5 + Math.random() / 2)
+    this.#redial = setTimeout(() => this.#dial(), isPermanent(error) ? longestBackoff : wait)
+    this.#listener.down(error)
+  }
+
+  #giveUp(): void {
+    const clients = [this.#commands, this.#subscriber]
+    this.#isUp = false
+    this.#turns = new Map()
+    this.#commands = null
+    this.#subscriber = null
+    clearInterval(this.#heartbeat)
+    for (const client of clients) client?.destroy()
+  }
+
+  /** A half-open connection takes what is sent and never answers: three beats of silence are the end of it. */
+  #beat(commands: RedisClientType, subscriber: RedisClientType): void {
+    const silent = new Map([commands, subscriber].map((client) => [client, 0]))
+    this.#heartbeat = setInterval(() => {
+      for (const [client, beats] of silent) {
+        if (beats === 3) return this.#lost(client, disconnected('Redis does not answer'))
+        silent.set(client, beats + 1)
+        if (beats > 0) continue
+        const heard = () => silent.set(client, 0)
+        // A refusal is an answer, too; what the connection fails with is no reply, and its 'error' event tells.
+        client.ping().then(heard, (error) => isReply(error) && heard())
+      }
+    }, this.#host.livenessTimeout / 5)
+  }
+}
+
+async function checkVersion(client: RedisClientType): Promise<void> {
+  const info = await client.sendCommand<string>(['INFO', 'server'])
+  const version = /^redis_version:((\d+)\S*)/m.exec(String(info))
+  if (version === null || Number(version[2]) >= oldestServer) return
+  throw new MemisError('UNSUPPORTED_STORE', `Redis ${oldestServer}.0 or newer is needed, this is ${version[1]}`)
+}
+
+const disconnected = (message: string, cause?: unknown) =>
+  new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
+
+/** Nothing was sent. */
+const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })
+
+/** What the server refuses because of how it, or the user, is set up. */
+const unauthorized =
+  /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR Client sent AUTH|ERR invalid password|DENIED|ERR The user executing the script can't)/
+/** What passes by itself: the server was not ready, and did nothing. */
+const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|ERR max number of clients)/
+/** A server older than HELLO 3, or without the numbered database that was asked for. */
+const unsupported = /^(NOPROTO|ERR unknown command|ERR DB index|ERR invalid DB|MEMISLAYOUT)/
+
+/** node-redis makes an ErrorReply, or a subclass of it, of what the server said; all else is the connection's. */
+const isReply = (error: unknown): boolean =>
+  /^(ErrorReply|SimpleError|BlobError)$/.test((error as Error)?.constructor?.name)
+
+/** An error of node-redis or the server as one of memis's. */
+export function translate(error: unknown): MemisError {
+  if (error instanceof MemisError) return error
+  const { name, message } = error instanceof Error ? error : { name: '', message: String(error) }
+  if (!isReply(error)) return disconnected(`the connection to Redis failed: ${message || name}`, error)
+  if (unauthorized.test(message)) return new MemisError('UNAUTHORIZED', message, { cause: error, stored: 'no' })
+  // What an old server does not know it repeats, a password among it: neither its words nor the cause are passed on.
+  if (/unknown command/.test(message))
+    return new MemisError(
+      'UNSUPPORTED_STORE',
+      `Redis ${oldestServer}.0 or newer is needed, this server does not know ${/`(\w+)`/.exec(message)?.[1]}`,
+    )
+  if (unsupported.test(message)) return new MemisError('UNSUPPORTED_STORE', message, { cause: error, stored: 'no' })
+  if (passing.test(message)) return disconnected(message, error)
+  return new MemisError('STORE_REFUSED', `Redis refused: ${message}`, { cause: error, stored: 'no' })
+}

@@ -1,0 +1,322 @@
+/** What runs inside the server. Each script is atomic: all of it or nothing. The layout is written down in LAYOUT.md. */
+import { createHash } from 'node:crypto'
+
+export interface Script {
+  readonly text: string
+  readonly sha: string
+}
+
+const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
+
+/** What tells a server from another, and from itself before a restart or a promotion. */
+const identity = `local info = redis.call('INFO', 'server', 'replication')
+local server = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_replid:(%w+)')`
+
+/**
+ * What every writing script begins with. All that can fail fails here, before the first write, since a script is not
+ * rolled back: a batch that is no newer than the last of its writer, keys of a foreign type, a layout that is not this one.
+ * (A script with a shebang is refused as a whole when the server is out of memory.)
+ */
+const opening = `#!lua
+local meta, log, ttl, writer, origins = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local channel, sequence, epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local retention, remember = tonumber(ARGV[4]), ARGV[5]
+
+local done = redis.call('GET', writer)
+local last, answer = string.match(done or '', '^(%d+) (.*)$')
+if last and tonumber(last) > sequence then
+  return redis.error_reply('MEMISFENCED a newer batch of this writer was taken before')
+end
+
+local known = redis.call('HMGET', meta, 'layout', 'head', 'epochs', 'server')
+if known[1] and known[1] ~= '1' then
+  return redis.error_reply('MEMISLAYOUT the collection has layout ' .. known[1] .. ', this is layout 1')
+end
+redis.call('ZCARD', log)
+redis.call('ZCARD', ttl)
+local putBack = redis.call('HLEN', origins) > 0
+local allowed = redis.acl_check_cmd
+if not (allowed('DEL', log) and allowed('HSET', meta, 'f', 'v') and allowed('HGET', meta, 'f') and allowed('HDEL', meta, 'f')
+  and allowed('PEXPIREAT', log, 1) and allowed('PERSIST', log) and allowed('ZADD', log, 1, 'm') and allowed('ZREM', log, 'm') and allowed('ZSCORE', log, 'm')
+  and allowed('ZRANGEBYSCORE', log, 1, 2) and allowed('ZREVRANGE', log, 0, 0) and allowed('SET', writer, 'v')
+  and allowed('INFO') and allowed('PUBLISH', channel, 'm')) then
+  return redis.error_reply('NOPERM this user may not run all the commands that a write needs')
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local head = tonumber(known[2])
+if not head then
+  head = tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2] or 0)
+end
+
+-- Another server, or the same one started or promoted anew, may have lost what was last written: its numbers are another epoch's.
+${identity}
+local epochs = string.match(known[3] or '', '^[%w:%s-]+:%d+$') or ''
+if epochs == '' or known[4] ~= server then
+  local list = {}
+  for each in string.gmatch(epochs, '%S+') do list[#list + 1] = each end
+  list[#list + 1] = epoch .. ':' .. head
+  epochs = table.concat(list, ' ', math.max(1, #list - 31))
+  redis.call('HSET', meta, 'layout', 1, 'epochs', epochs, 'server', server, 'head', head)
+end
+local begun
+epoch, begun = string.match(epochs, '([^%s:]+):(%d+)$')
+begun = tonumber(begun)
+
+-- Calls a command with a list of arguments of any length: unpack has a limit of about 8,000.
+local function each4000(command, key, list)
+  for i = 1, #list, 4000 do
+    redis.call(command, key, unpack(list, i, math.min(i + 3999, #list)))
+  end
+end
+`
+
+/** What every writing script ends with. */
+const closing = `
+redis.call('HSET', meta, 'head', n)
+
+-- Marks of what is gone are kept for the retention; 'forgotten' tells up to which number they may be missing.
+local old = now - retention
+local limit = math.max(100, 2 * (n - head))
+local expired = redis.call('ZRANGEBYSCORE', ttl, '(0', old, 'LIMIT', 0, limit)
+local deleted = redis.call('ZRANGEBYSCORE', ttl, -old, '(0', 'LIMIT', 0, limit)
+local forgotten = 0
+for _, keys in ipairs({ expired, deleted }) do
+  for _, key in ipairs(keys) do
+    forgotten = math.max(forgotten, tonumber(redis.call('ZSCORE', log, key) or 0))
+  end
+  each4000('ZREM', log, keys)
+  each4000('ZREM', ttl, keys)
+  if putBack then each4000('HDEL', origins, keys) end
+end
+if forgotten > (tonumber(redis.call('HGET', meta, 'forgotten') or 0) or 0) then
+  redis.call('HSET', meta, 'forgotten', forgotten)
+end
+
+-- Where nothing is left that does not expire, nobody may come to remove the marks: they go by themselves.
+local latest = redis.call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2]
+if latest and redis.call('ZCARD', log) == redis.call('ZCARD', ttl) then
+  local at = math.max(now, tonumber(latest)) + retention
+  for _, key in ipairs({ log, ttl, origins }) do redis.call('PEXPIREAT', key, at) end
+else
+  for _, key in ipairs({ log, ttl, origins }) do redis.call('PERSIST', key) end
+end
+`
+
+/**
+ * Takes a batch of sets and deletes.
+ * KEYS: meta, log, ttl, writer, origins, then the item of each write.
+ * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
+ * batch which restores counts in ('' for others), then for each write its key and the ttl in ms (0 none, -1 a delete); where it
+ * restores, the floor, and epoch and number of its origin; of a set, the number of the strings that follow: field, value, …
+ * Returns 'epoch first codes', with a code for each write: 1 the key was there, 0 it was not, x it had expired, r it was
+ * not restored.
+ */
+export const writeScript = script(`${opening}
+if last and tonumber(last) == sequence then return answer end
+
+local n, at, restores = head, 8, ARGV[7] ~= ''
+local codes, void, numbers, due, back = {}, {}, {}, {}, {}
+
+-- Whether a write may be put back: not over a newer one, nor after a clear, but over an older one that was put back before.
+local cleared = restores and tonumber(redis.call('HGET', meta, 'cleared') or 0)
+local function restorable(key, floor, from, number)
+  if ARGV[7] ~= '=' .. epoch or cleared > floor then return false end
+  local score = redis.call('ZSCORE', log, key)
+  if not score or tonumber(score) <= floor then return true end
+  local e, o = string.match(redis.call('HGET', origins, key) or '', '^(%S+) (%d+)$')
+  return e == from and tonumber(o) < tonumber(number)
+end
+
+for i = 6, #KEYS do
+  local item, key, ms = KEYS[i], ARGV[at], tonumber(ARGV[at + 1])
+  at = at + 2
+  n = n + 1
+  local takes = true
+  if restores then
+    takes = restorable(key, tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2])
+    if takes then back[#back + 1], back[#back + 2] = key, ARGV[at + 1] .. ' ' .. ARGV[at + 2] end
+    at = at + 3
+  end
+  local count = 0
+  if ms >= 0 then
+    count = tonumber(ARGV[at])
+    at = at + 1
+  end
+  if takes then
+    local existed = redis.call('DEL', item)
+    codes[#codes + 1] = existed
+    if ms >= 0 then
+      redis.call('HSET', item, '\\255', n)
+      for from = at, at + count - 1, 4000 do
+        redis.call('HSET', item, unpack(ARGV, from, math.min(from + 3999, at + count - 1)))
+      end
+      numbers[key] = n
+      due[key] = ms > 0 and now + ms
+      if ms > 0 then redis.call('PEXPIREAT', item, now + ms) end
+    else
+      local score = due[key]
+      if score == nil then score = tonumber(redis.call('ZSCORE', ttl, key) or -1) end
+      if existed == 0 and score and score > 0 then codes[#codes] = 'x' end
+      -- What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
+      -- a replica may be about to put the item back.
+      if existed == 1 or restores or (numbers[key] or tonumber(redis.call('ZSCORE', log, key) or 0)) <= begun then
+        numbers[key] = n
+        due[key] = -now
+      else
+        void[#void + 1] = i - 6
+      end
+    end
+  else
+    codes[#codes + 1] = 'r'
+    void[#void + 1] = i - 6
+  end
+  at = at + count
+end
+
+local logged, timed, timeless, written = {}, {}, {}, {}
+for key, number in pairs(numbers) do
+  written[#written + 1] = key
+  logged[#logged + 1] = number
+  logged[#logged + 1] = key
+  if due[key] then
+    timed[#timed + 1] = due[key]
+    timed[#timed + 1] = key
+  else
+    timeless[#timeless + 1] = key
+  end
+end
+each4000('ZADD', log, logged)
+each4000('ZADD', ttl, timed)
+each4000('ZREM', ttl, timeless)
+if restores then each4000('HSET', origins, back) elseif putBack then each4000('HDEL', origins, written) end
+${closing}
+local reply = epoch .. ' ' .. (head + 1) .. ' ' .. table.concat(codes)
+redis.call('SET', writer, sequence .. ' ' .. reply, 'PX', remember)
+if n > head then
+  redis.call('PUBLISH', channel, 'memis1 ' .. epoch .. ' ' .. (head + 1) .. ' ' .. n .. ' ' .. table.concat(void, ',') .. '\\n' .. ARGV[6])
+end
+return reply
+`)
+
+/**
+ * Deletes a part of all the items: those numbered above \`after\` up to \`upTo\`. Called until nothing is left, so that no
+ * call takes long. It computes the names of the items from the index; all are in the collection's slot.
+ * KEYS: meta, log, ttl, writer, origins.
+ * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, how the names of items begin,
+ * after, upTo (or -1: all there is), how many.
+ * Returns 'epoch upTo after'; the part was the last if \`after\` is \`upTo\`.
+ */
+export const clearScript = script(`${opening}
+local prefix, after, upTo, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local n, logged, timed, payload, void = head, {}, {}, {}, ''
+local before, told = string.match(answer or '', '^clear (%d+) (%d+)$')
+if before and tonumber(last) == sequence and upTo < 0 then
+  -- Given again: it goes on where it was, and takes nothing that was written since.
+  upTo, after = tonumber(before), tonumber(told)
+elseif upTo < 0 then
+  -- The clear has a number of its own: what was lost before it is not put back after it.
+  upTo, n, payload, void = head, head + 1, { 'null' }, '0'
+  redis.call('HSET', meta, 'cleared', n)
+end
+local page = redis.call('ZRANGEBYSCORE', log, '(' .. after, upTo, 'WITHSCORES', 'LIMIT', 0, count)
+for i = 1, #page, 2 do
+  local key = page[i]
+  if redis.call('DEL', prefix .. key) == 1 then
+    n = n + 1
+    logged[#logged + 1] = n
+    logged[#logged + 1] = key
+    timed[#timed + 1] = -now
+    timed[#timed + 1] = key
+    payload[#payload + 1] = '[' .. cjson.encode(key) .. ']'
+    if putBack then redis.call('HDEL', origins, key) end
+  end
+end
+each4000('ZADD', log, logged)
+each4000('ZADD', ttl, timed)
+after = #page == 2 * count and page[#page] or upTo
+${closing}
+redis.call('SET', writer, sequence .. ' clear ' .. upTo .. ' ' .. after, 'PX', remember)
+if n > head then
+  redis.call('PUBLISH', channel, 'memis1 ' .. epoch .. ' ' .. (head + 1) .. ' ' .. n .. ' ' .. void .. '\\n[' .. table.concat(payload, ',') .. ']')
+end
+return epoch .. ' ' .. upTo .. ' ' .. after
+`)
+
+/**
+ * Reads a part of the collection in the order of the numbers. It computes the names of the items from the index; all are
+ * in the collection's slot.
+ * KEYS: meta, log, ttl.
+ * ARGV: after which number, up to which number to leave out what is gone, how many keys, how many bytes about, how the
+ * names of items begin.
+ * Returns layout, epochs, head, forgotten, up to which number this part reaches, '1' if the server is another one than that of
+ * the last write, then for each key a list: key, number,
+ * and 'd' (deleted), 'e' (expired), 'b' (not a hash of memis), or ms left (-1 for no expiry), field, value, …
+ */
+export const readScript = script(`#!lua flags=no-writes
+local meta, log, ttl = KEYS[1], KEYS[2], KEYS[3]
+local after, present, count, most, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+
+local known = redis.call('HMGET', meta, 'layout', 'epochs', 'head', 'forgotten', 'server')
+local head = known[3] or '0'
+if not tonumber(head) then head = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2] or '0' end
+local page = redis.call('ZRANGEBYSCORE', log, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, count)
+-- Without a log all marks have gone.
+local forgotten = redis.call('ZCARD', log) == 0 and head or tonumber(known[4] or '0') and (known[4] or '0') or head
+${identity}
+local reply = { known[1] or '1', known[2] or '', head, forgotten, head, known[5] == server and '0' or '1' }
+if #page == 2 * count and tonumber(page[#page]) < tonumber(head) then reply[5] = page[#page] end
+local bytes = 0
+for i = 1, #page, 2 do
+  local key, n = page[i], page[i + 1]
+  if tonumber(n) > tonumber(head) then n = head end -- none of memis's
+  local hash = redis.pcall('HGETALL', prefix .. key)
+  local entry = { key, n }
+  if hash.err then
+    if not string.find(hash.err, 'WRONGTYPE') then return hash end
+    entry[3] = 'b'
+  elseif #hash == 0 then
+    if tonumber(n) > present then
+      entry[3] = tonumber(redis.call('ZSCORE', ttl, key) or -1) > 0 and 'e' or 'd'
+    end
+  else
+    entry[3] = redis.call('PTTL', prefix .. key)
+    local number
+    for f = 1, #hash, 2 do
+      if hash[f] == '\\255' then
+        number = hash[f + 1]
+      else
+        entry[#entry + 1] = hash[f]
+        entry[#entry + 1] = hash[f + 1]
+        bytes = bytes + #hash[f] + #hash[f + 1]
+      end
+    end
+    if not number then entry = { key, n, 'b' } end
+  end
+  if entry[3] then reply[#reply + 1] = entry end
+  bytes = bytes + #key + 20
+  if bytes > most and i + 1 < #page then
+    reply[5] = n
+    break
+  end
+end
+return reply
+`)
+
+/**
+ * The audit: one small request for all collections of a client.
+ * KEYS: the meta of each. ARGV: for each, 'epoch head' as the replica has it.
+ * Returns, for each that differs, its index counted from 0, its epoch and head.
+ */
+export const auditScript = script(`#!lua flags=no-writes
+local reply = {}
+for i, meta in ipairs(KEYS) do
+  local known = redis.call('HMGET', meta, 'epochs', 'head')
+  local epoch = string.match(known[1] or '', '([^%s:]+):%d+$') or ''
+  local head = known[2] or '0'
+  if ARGV[i] ~= epoch .. ' ' .. head then reply[#reply + 1] = { i - 1, epoch, head } end
+end
+return reply
+`)

@@ -1,0 +1,187 @@
+/** One unbroken session of following a collection: the notifications, and before them what was missed. */
+import { resume } from '../../core/epochs'
+import { MemisError } from '../../core/errors'
+import type { Host, Position, Sink } from '../../core/transport'
+import { decodeHeader, decodePage, decodePayload, type Header, type Page } from './decode'
+import type { Link } from './link'
+import type { Keys } from './names'
+import { readScript } from './scripts'
+
+/** A part that is read is bounded, so that the server is not held up for long. */
+const pageKeys = 1000
+const pageBytes = 1024 * 1024
+/** What arrives while the past is read waits, up to so many characters; beyond, it is read again instead. */
+const mostWaiting = 32 * 1024 * 1024
+
+/** Up to which number a replica can rely on what it was told; kept from one session to the next. */
+export interface Trust {
+  upTo: number
+}
+
+export class Session {
+  readonly #link: Link
+  readonly #keys: Keys
+  readonly #host: Host
+  readonly #sink: Sink
+  /** Has the store begin an epoch, where it is another than that of the last write, or was never written to. */
+  readonly #found: () => Promise<unknown>
+  readonly #trust: Trust
+  readonly #listener = (message: string) => this.#hear(message)
+  #epoch = ''
+  /** Everything up to this number has been told. */
+  #position = 0
+  /** Notifications that came while the past is read; null when they are told at once. */
+  #waiting: Header[] | null = []
+  #waitingLength = 0
+  /** Up to here the contents were read: notifications of it may still be on their way. */
+  #readUpTo = 0
+  #over = false
+  /** The number that the last audit found, where no notification had told of it yet. */
+  #expected = 0
+
+  constructor(link: Link, keys: Keys, host: Host, sink: Sink, found: () => Promise<unknown>, trust: Trust) {
+    this.#trust = trust
+    this.#link = link
+    this.#keys = keys
+    this.#host = host
+    this.#sink = sink
+    this.#found = found
+  }
+
+  async start(from: Position | null): Promise<void> {
+    try {
+      // Subscribed first: what is written while the past is read is heard, and told after it.
+      await this.#link.subscribe(this.#keys.channel, this.#listener)
+      if (!this.#over) await this.#catchUp(from)
+    } catch (error) {
+      this.fail(error as MemisError)
+    }
+  }
+
+  fail(error: MemisError): void {
+    if (this.#over) return
+    this.close()
+    this.#sink.stale(error)
+  }
+
+  /** The key to audit and what it should say; undefined while the past is read. */
+  get state(): { meta: string; epoch: string; position: number } | undefined {
+    if (this.#over || this.#waiting !== null) return undefined
+    return { meta: this.#keys.meta, epoch: this.#epoch, position: this.#position }
+  }
+
+  /** What the audit found: another state than the one it was sent with, or (undefined) the same. */
+  audited(sent: number, found?: { epoch: string; head: number }): void {
+    if (this.state === undefined) return
+    const head = found?.head ?? sent
+    if (found !== undefined && found.epoch !== this.#epoch)
+      return this.fail(outOfTouch('the store began another epoch'))
+    if (head < sent) return this.fail(outOfTouch(`the store is at ${head}, where ${sent} was told`))
+    // A notification may be on its way: only when the next audit comes and it has not, was it lost.
+    if (this.#position < this.#expected) return this.fail(outOfTouch('a notification was lost'))
+    this.#expected = head
+    if (this.#position >= head) this.#sink.live(this.#position)
+  }
+
+  close(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#waiting = null
+    this.#link.unsubscribe(this.#keys.channel, this.#listener)
+  }
+
+  async #catchUp(from: Position | null): Promise<void> {
+    let page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
+    if (page.moved) {
+      await this.#found().catch(() => {}) // who may only read goes without
+      page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
+    }
+    if (this.#over) return
+    const { after, common } = resume(from, { ...page, head: Math.min(page.head, this.#trust.upTo) })
+    // What was gone before the first part need not be told where everything is; what goes from now on must.
+    // A replica with a history that parted from this one must know also of what has gone since.
+    let present = 0
+    if (after === null) present = from === null || common === Infinity ? page.head : common
+    if (after === null && from !== null) page = await this.#read(0, present)
+    if (this.#over) return
+    this.#epoch = page.epochs.at(-1)?.id ?? ''
+    this.#sink.begin(after === null ? 'whole' : 'delta', this.#epoch, common)
+    for (;;) {
+      this.#sink.changes(page.changes)
+      if (this.#over) return
+      this.#position = page.reached
+      if (page.reached >= page.head && this.#tellWaiting(page.head)) return
+      page = await this.#read(this.#position, present)
+      if (this.#over) return
+      if ((page.epochs.at(-1)?.id ?? '') !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
+    }
+  }
+
+  /** Ends the catching up, unless what waits does not join on: then there is more to read first. */
+  #tellWaiting(head: number): boolean {
+    const waiting = (this.#waiting ?? []).filter((header) => header.last > head)
+    const whole = this.#waitingLength <= mostWaiting // else the last of them are missing
+    const joins = whole && waiting.every((header, i) => header.first <= (waiting[i - 1]?.last ?? head) + 1)
+    this.#waiting = joins ? null : []
+    this.#waitingLength = 0
+    if (!joins) return false
+    this.#readUpTo = head
+    this.#trust.upTo = Infinity
+    this.#sink.live(head)
+    for (const header of waiting) this.#tell(header)
+    return true
+  }
+
+  /** A part of what was written after a number; what is gone is told if its number is above `present`. */
+  async #read(after: number, present: number): Promise<Page> {
+    const { meta, log, ttl, items } = this.#keys
+    const upTo = Math.min(present, Number.MAX_SAFE_INTEGER)
+    const args = [String(after), String(upTo), String(pageKeys), String(pageBytes), items]
+    const page = decodePage(await this.#link.run(readScript, [meta, log, ttl], args))
+    if (page.layout === '1') return page
+    throw new MemisError('UNSUPPORTED_STORE', `the collection has layout ${page.layout}, this memis knows layout 1`)
+  }
+
+  /** Called by node-redis, where a throw would lose the notifications that came with this one. */
+  #hear(message: string): void {
+    if (this.#over) return
+    try {
+      const header = decodeHeader(message)
+      if (header === undefined) {
+        this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a message that is not of memis`))
+      } else if (this.#waiting === null) this.#tell(header)
+      else if (this.#waitingLength <= mostWaiting) {
+        this.#waiting.push(header)
+        this.#waitingLength += message.length
+      }
+    } catch (error) {
+      this.fail(outOfTouch('a notification could not be handled', error))
+    }
+  }
+
+  #tell(header: Header): void {
+    if (this.#over) return
+    const { epoch, first, last } = header
+    if (epoch !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
+    if (last <= this.#readUpTo) return
+    if (first <= this.#position) {
+      // One of the two was not the store's: what was told from there on is not to be relied on.
+      this.#trust.upTo = first - 1
+      return this.fail(outOfTouch(`the change ${first} was told twice`))
+    }
+    if (first > this.#position + 1) {
+      return this.fail(outOfTouch(`the changes ${this.#position + 1} to ${first - 1} were not heard of`))
+    }
+    const changes = decodePayload(header)
+    if (changes === undefined) {
+      this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a notification that is not of memis`))
+      return this.fail(outOfTouch('a notification could not be decoded'))
+    }
+    this.#position = last
+    this.#sink.changes(changes)
+    if (!this.#over) this.#sink.live(last)
+  }
+}
+
+const outOfTouch = (message: string, cause?: unknown) =>
+  new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })
