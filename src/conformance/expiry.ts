@@ -1,0 +1,296 @@
+/** Expiry: clauses X1 to X5. Early is measured to the millisecond; late is not, since machines are busy. */
+import assert from './assert'
+import { type Define, type Item, inTime, type Replica, same } from './support'
+
+/** A replica's own timer, as far as one `performance.now()` is exact. */
+const early = 1
+
+const expiries = ({ events }: Replica) => events.filter(({ event }) => event === 'expire')
+
+export function expiry(test: Define): void {
+  test('X1 every replica tells each expiry once, and never early', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const started = new Map<string, number>()
+    const count = 60
+    await Promise.all(
+      Array.from({ length: count }, (_, i) => {
+        const [key, ttl] = [`key ${i}`, 0.02 + i * 0.0053]
+        started.set(key, performance.now() + ttl * 1000)
+        return writer.items.set(key, { i }, ttl)
+      }),
+    )
+    const late = await scene.replica()
+    await scene.eventually(() => {
+      for (const replica of [writer, reader, late]) assert.equal(replica.items.size, 0)
+    })
+    await writer.items.set('fence', {})
+    await scene.eventuallyEqual([writer, reader, late])
+    for (const replica of [writer, reader, late]) {
+      for (const { key, at } of expiries(replica)) {
+        const due = started.get(key) as number
+        assert(at >= due - early, `${key} expired ${due - at} ms early`)
+      }
+    }
+    for (const replica of [writer, reader]) {
+      for (const key of started.keys()) same(replica.told(key), ['set live', 'expire live'])
+    }
+    for (const { key } of late.events) {
+      if (key !== 'fence')
+        same(
+          late.told(key).map((told) => told.split(' ')[0]),
+          ['set', 'expire'],
+        )
+    }
+  })
+
+  test('X1 who joins late counts the time that is left, not the whole ttl', async (scene) => {
+    const writer = await scene.replica()
+    await inTime(1.2, async (ttl) => {
+      const [key, due] = [`ttl of ${ttl} s`, performance.now() + ttl * 1000]
+      await Promise.all([writer.items.set('half', {}, ttl / 2), writer.items.set(key, {}, ttl)])
+      await scene.eventually(() => assert(!writer.items.has('half')))
+      const asked = performance.now()
+      const late = await scene.replica()
+      const joining = performance.now() - asked
+      if (!late.items.has(key)) {
+        assert(performance.now() >= due - early, 'it is gone before its time')
+        return false
+      }
+      await scene.eventually(() => {
+        for (const replica of [writer, late]) same(replica.told(key).at(-1), 'expire live')
+      })
+      const [there, here] = [writer, late].map((replica) => replica.of(key).at(-1)?.at as number) as [number, number]
+      assert(here >= due - early, `expired ${due - here} ms early`)
+      // What delays the one timer delays the other; beside that, what is left is counted from when it was learned.
+      assert(here - there < ttl * 300 + joining, `expired ${here - there} ms after the other replica`)
+      return true
+    })
+  })
+
+  test('X1 fractions of a second count', async (scene) => {
+    const { items, events } = await scene.replica()
+    for (const ttl of [1e-9, 0.0004, 0.001, 0.0125]) {
+      events.length = 0
+      const started = performance.now()
+      await items.set('k', { ttl }, ttl)
+      await scene.eventually(() => assert(!items.has('k')))
+      const { event, at } = events.at(-1) as (typeof events)[number]
+      assert(event === 'expire' && at >= started + ttl * 1000 - early)
+    }
+  })
+
+  test('X2 a jump of the wall clock changes nothing', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const { now } = Date
+    try {
+      for (const jump of [3_600_000, -3_600_000]) {
+        const started = performance.now()
+        const key = `jump of ${jump}`
+        await writer.items.set(key, {}, 0.15)
+        await writer.items.set('stays', {}, 600)
+        Date.now = () => now() + jump
+        const late = await scene.replica()
+        await scene.eventually(() => {
+          for (const replica of [writer, reader]) same(replica.told(key), ['set live', 'expire live'])
+          assert(!late.items.has(key))
+        })
+        for (const replica of [writer, reader, late]) {
+          for (const { at } of expiries(replica).filter((told) => told.key === key)) assert(at >= started + 150 - early)
+          same([...replica.items.keys()], ['stays'])
+        }
+      }
+    } finally {
+      Date.now = now
+    }
+  })
+
+  test('X3 a new set replaces the deadline: the old one never fires', async (scene) => {
+    const [writer, reader] = await scene.two()
+    await inTime(1, async (old) => {
+      const named = (what: string) => `${what} ${old}`
+      const set = (n: number, ttls: Record<string, number | undefined>) =>
+        Promise.all(Object.entries(ttls).map(([what, ttl]) => writer.items.set(named(what), { n }, ttl)))
+      const due = performance.now() + old * 1000
+      await set(1, { longer: old, shorter: 600, removed: old, added: undefined })
+      await scene.eventuallyEqual([writer, reader])
+      const again = performance.now()
+      await set(2, { longer: old + 0.2, shorter: 0.2, removed: undefined, added: 0.2 })
+      await scene.eventually(() => {
+        for (const what of ['longer', 'removed']) assert(reader.of(named(what)).some(({ item }) => item.n === 2))
+      })
+      if (performance.now() >= due - early) return false
+      const told = (replica: Replica) =>
+        ['longer', 'shorter', 'added', 'removed'].map((what) => replica.told(named(what)))
+      const expected = ['set live', 'set live', 'expire live']
+      await scene.eventually(() => {
+        for (const replica of [writer, reader])
+          same(told(replica), [expected, expected, expected, expected.slice(0, 2)])
+      })
+      for (const replica of [writer, reader]) {
+        same(replica.items.get(named('removed')), { n: 2 })
+        assert((replica.of(named('longer')).at(-1)?.at as number) >= again + old * 1000 + 200 - early)
+        for (const what of ['shorter', 'added']) {
+          assert((replica.of(named(what)).at(-1)?.at as number) >= again + 200 - early)
+        }
+      }
+      return true
+    })
+  })
+
+  test('X3 an item set again and again stays, and expires once, at its last deadline', async (scene) => {
+    const [writer, reader] = await scene.two()
+    await inTime(1, async (ttl) => {
+      const key = `presence of ${ttl} s`
+      const firstDue = performance.now() + ttl * 1000
+      let due = 0
+      for (let n = 1; n <= 50; n++) {
+        due = performance.now() + ttl * 1000
+        await writer.items.set(key, { n }, ttl)
+      }
+      await scene.eventually(() => assert(reader.of(key).some(({ item }) => item.n === 50)))
+      if (performance.now() >= firstDue - early) return false
+      await scene.eventually(() => {
+        for (const { items } of [writer, reader]) assert(!items.has(key))
+      })
+      for (const replica of [writer, reader]) {
+        const expired = replica.of(key).filter(({ event }) => event === 'expire')
+        same(
+          expired.map(({ item }) => item),
+          [{ n: 50 }],
+        )
+        assert((expired[0]?.at as number) >= due - early)
+      }
+      return true
+    })
+  })
+
+  test('X3 a set after the expiry gives expire, then set', async (scene) => {
+    const [writer, reader] = await scene.two()
+    for (let n = 1; n <= 3; n++) {
+      await writer.items.set('k', { n: 1 }, 0.03)
+      await scene.eventually(() => {
+        for (const { events } of [writer, reader]) same(events.filter(({ event }) => event === 'expire').length, n)
+      })
+    }
+    await reader.items.set('k', { n: 1 })
+    await scene.eventuallyEqual([writer, reader], new Map([['k', { n: 1 }]]))
+    const expected = ['set live', 'expire live', 'set live', 'expire live', 'set live', 'expire live', 'set live']
+    for (const replica of [writer, reader]) same(replica.told('k'), expected)
+  })
+
+  test('X3 sets that race with the expiry of what they replace: every replica tells one expire at most for each', async (scene) => {
+    const [writer, reader] = await scene.two()
+    for (let n = 1; n <= 40; n++) {
+      const due = performance.now() + 10
+      await writer.items.set('k', { n }, 0.01)
+      // On purpose about when it falls due.
+      while (performance.now() < due - 1 + (n % 3)) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await writer.items.set('k', { n: 100 })
+    await scene.eventuallyEqual([writer, reader], new Map([['k', { n: 100 }]]))
+    for (const replica of [writer, reader]) {
+      replica.assertRising()
+      const last = expiries(replica).map(({ item }) => item.n)
+      same(last, [...new Set(last)])
+    }
+  })
+
+  test('X3 W5 what is deleted or cleared does not expire', async (scene) => {
+    const [writer, reader] = await scene.two()
+    await inTime(0.5, async (ttl) => {
+      const [cleared, deleted, later] = [`cleared ${ttl}`, `deleted ${ttl}`, `later ${ttl}`]
+      const due = performance.now() + ttl * 1000
+      await Promise.all([writer.items.set(cleared, {}, ttl), writer.items.clear()])
+      await Promise.all([writer.items.set(deleted, {}, ttl), writer.items.delete(deleted)])
+      await writer.items.set(later, {}, ttl + 0.05)
+      await scene.eventually(() => same([reader.told(later)[0], reader.items.has(deleted)], ['set live', false]))
+      if (performance.now() >= due - early) return false
+      await scene.eventually(() => {
+        for (const replica of [writer, reader]) same(replica.told(later), ['set live', 'expire live'])
+      })
+      for (const key of [cleared, deleted]) {
+        same(writer.told(key), ['set live', 'delete live'])
+        // A store that keeps the last of each key may not show to others what is overwritten at once.
+        assert(!reader.told(key).includes('expire live'))
+      }
+      return true
+    })
+  })
+
+  test('X4 expired items leave the store', async (scene) => {
+    const { items } = await scene.unsubscribed()
+    const witness = await scene.replica()
+    await Promise.all([items.set('a', {}, 0.05), items.set('b', {}, 0.05), items.set('c', {})])
+    await scene.eventually(() => assert.equal(expiries(witness).length, 2))
+    const late = await scene.replica()
+    same([[...late.items.keys()], late.events.length], [['c'], 1])
+    same([await items.delete('a'), await items.delete('c')], [false, true])
+  })
+
+  test('X4 expired items leave the store with no replica around', async (scene) => {
+    const { items } = await scene.unsubscribed()
+    await items.set('k', {}, 0.05)
+    const due = performance.now() + 50 + early
+    await scene.eventually(() => assert(performance.now() > due))
+    assert.equal(await items.delete('k'), false)
+    assert.equal((await scene.replica()).items.size, 0)
+  })
+
+  test('X5 ten thousand ttls are not ten thousand timers', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    await Promise.all(Array.from({ length: 10_000 }, (_, i) => writer.items.set(`key ${i}`, { i }, 60 + i)))
+    await scene.eventually(() => assert.equal(reader.items.size, 10_000))
+    const more = timers() - before
+    assert(more < 1000, `${more} timers more than before`)
+  })
+
+  test('X5 many that fall due at once are all told', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const expected = new Map<string, Item>([['stays', {}]])
+    await Promise.all([
+      writer.items.set('stays', {}),
+      ...Array.from({ length: 5000 }, (_, i) => writer.items.set(`key ${i}`, { i }, 0.3)),
+    ])
+    await scene.eventuallyEqual([writer, reader], expected)
+    await scene.eventually(() => {
+      for (const replica of [writer, reader]) assert.equal(new Set(expiries(replica).map(({ key }) => key)).size, 5000)
+    })
+    for (const replica of [writer, reader]) assert.equal(expiries(replica).length, 5000)
+  })
+
+  test.outage('X1 K3 a replica that is cut off expires what falls due, once, and on time', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const started = performance.now()
+    await writer.items.set('k', { n: 1 }, 1)
+    await writer.items.set('stays', { n: 1 })
+    await scene.eventuallyEqual([writer, reader])
+    await scene.cut(reader)
+    await scene.eventually(() => assert(!reader.items.has('k')))
+    assert((reader.of('k').at(-1)?.at as number) >= started + 1000 - early)
+    same([...reader.items.keys()], ['stays'])
+    await scene.eventually(() => assert(!writer.items.has('k')))
+    await scene.heal(reader)
+    await scene.eventuallyEqual([writer, reader], new Map([['stays', { n: 1 }]]))
+    same(
+      reader.of('k').map(({ event }) => event),
+      ['set', 'expire'],
+    )
+  })
+
+  test.outage('X3 an item that was set again while a replica was away: expire, and on return set', async (scene) => {
+    const [writer, reader] = await scene.two()
+    await writer.items.set('k', { n: 1 }, 1)
+    await scene.eventuallyEqual([writer, reader])
+    await scene.cut(reader)
+    await writer.items.set('k', { n: 1 }, 600)
+    await scene.eventually(() => assert(!reader.items.has('k')))
+    await scene.heal(reader)
+    await scene.eventuallyEqual([writer, reader], new Map([['k', { n: 1 }]]))
+    same(
+      reader.of('k').map(({ event }) => event),
+      ['set', 'expire', 'set'],
+    )
+  })
+}
