@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { inspect } from 'node:util'
+import { createClient as createNodeRedis } from 'redis'
+import { suite } from 'uvu'
+import type { MemisError } from '../../src/core/errors'
+import { createClient, MemoryHub } from '../../src/index'
+import { FakeTransport, turn } from '../support/fake-transport'
+
+const test = suite('create client')
+
+interface Item {
+  v: number
+}
+
+const items = (client: ReturnType<typeof createClient>) => client.database('db').collection<Item>('items')
+
+/** A port where nobody listens. */
+async function deadPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Whether what one of them writes can be read by the other. */
+async function share(one: ReturnType<typeof createClient>, two: ReturnType<typeof createClient>): Promise<boolean> {
+  await items(one).set('a', { v: 1 })
+  await items(two).subscribe()
+  const shared = items(two).has('a')
+  items(two).unsubscribe()
+  return shared
+}
+
+test('a memory client is alone by default', async () => {
+  for (const options of ['memory:', 'memory://', { transport: 'memory' }, { url: 'memory:' }] as const) {
+    const [one, two] = [createClient(options), createClient(options)]
+    assert.equal(await share(one, two), false)
+    await one.close()
+    await two.close()
+  }
+})
+
+test('clients that are given one hub share it', async () => {
+  const hub = new MemoryHub()
+  const [one, two] = [createClient({ transport: 'memory', hub }), createClient({ transport: 'memory', hub })]
+  assert.equal(await share(one, two), true)
+  await one.close()
+  await two.close()
+})
+
+test('so do clients that are given the same name, with or without slashes; others do not', async () => {
+  const one = createClient('memory:one')
+  const same = createClient({ url: 'memory://one' })
+  const explicit = createClient({ transport: 'memory', url: 'memory:one' } as never)
+  const other = createClient('memory:other')
+  assert.equal(await share(one, same), true)
+  assert.equal(await share(one, explicit), true)
+  assert.equal(await share(one, other), false)
+  for (const client of [one, same, explicit, other]) await client.close()
+})
+
+test('a named hub is gone with its last client', async () => {
+  const [one, two] = [createClient('memory:gone'), createClient('memory:gone')]
+  await items(one).set('a', { v: 1 })
+  await one.close()
+  await one.close()
+  const three = createClient('memory:gone')
+  assert.equal(await share(two, three), true)
+  await two.close()
+  await three.close()
+  const four = createClient('memory:gone')
+  await items(four).subscribe()
+  assert.equal(items(four).size, 0)
+  await four.close()
+})
+
+test('a transport of one’s own is opened, used and closed', async () => {
+  const transport = new FakeTransport()
+  const client = createClient({ transport, prefix: 'shop', retention: 5 })
+  assert.equal(transport.host.retention, 5)
+  transport.host.up()
+  const write = items(client).set('a', { v: 1 })
+  await turn()
+  assert.deepEqual(transport.call.place, { prefix: 'shop', database: 'db', collection: 'items' })
+  await transport.call.take()
+  await write
+  await client.close()
+  assert.equal(transport.closed, 1)
+})
+
+test('a transport may be an instance of a class, or a plain object', async () => {
+  const { clock, lacks } = new FakeTransport()
+  const plain = {
+    name: 'plain',
+    lacks,
+    clock,
+    maxItemBytes: 9,
+    open() {},
+    write: () => Promise.reject(new Error()),
+    watch: () => ({ close() {} }),
+    close: () => Promise.resolve(),
+  }
+  await createClient({ transport: plain }).close()
+})
+
+test('a client returns at once, does nothing by itself but connect, and goes on trying', async () => {
+  const port = await deadPort()
+  for (const options of [
+    `redis://127.0.0.1:${port}`,
+    { transport: 'redis', socket: { host: '127.0.0.1', port } },
+  ] as const) {
+    const client = createClient(options)
+    const error = await new Promise<MemisError>((resolve) => client.on('error', resolve))
+    assert.equal(error.code, 'DISCONNECTED')
+    await client.close()
+  }
+})
+
+test('without options it is Redis on localhost:6379', async () => {
+  const client = createClient()
+  client.on('error', () => {})
+  assert.equal(client.transport.name, 'redis')
+  await client.close()
+})
+
+test('the scheme chooses', async () => {
+  const port = await deadPort()
+  for (const [url, name] of [
+    [`redis://127.0.0.1:${port}`, 'redis'],
+    [`rediss://127.0.0.1:${port}`, 'redis'],
+    ['memory:', 'memory'],
+    ['memory:x', 'memory'],
+  ] as const) {
+    for (const options of [url, { url }]) {
+      const client = createClient(options)
+      client.on('error', () => {})
+      assert.equal(client.transport.name, name)
+      await client.close()
+    }
+  }
+})
+
+test('a node-redis client is duplicated: it is not connected, and not closed', async () => {
+  const port = await deadPort()
+  const native = createNodeRedis({ socket: { host: '127.0.0.1', port } })
+  const client = createClient({ transport: 'redis', client: native as never })
+  const error = await new Promise<MemisError>((resolve) => client.on('error', resolve))
+  assert.equal(error.code, 'DISCONNECTED')
+  assert.equal(native.isOpen, false)
+  await client.close()
+  assert.equal(native.isOpen, false)
+})
+
+/** All that can be read of an error, its cause included. */
+const all = (error: unknown) => `${inspect(error, { depth: 9, showHidden: true })} ${(error as Error).stack}`
+
+test('no secret of a URL is in an error, whatever is wrong with it', async () => {
+  const port = await deadPort()
+  const secret = 's3cr3t'
+  const refused: unknown[] = [
+    `redis://user:${secret}@[bad`,
+    `redis://user:${secret}@host:99999`,
+    `redis://user:${secret}%zz@host`,
+    `http://user:${secret}@host`,
+    `nonsense ${secret}`,
+    { transport: `redis://user:${secret}@host` },
+    { url: `ftp://user:${secret}@host` },
+    { transport: 'memory', url: `redis://user:${secret}@host` },
+    { transport: 'redis', url: `memory://user:${secret}@host` },
+  ]
+  for (const options of refused) {
+    try {
+      await createClient(options as string).close()
+      assert.fail(`${JSON.stringify(options)} was taken`)
+    } catch (error) {
+      assert.equal((error as MemisError).code, 'INVALID_OPTION', String(error))
+      assert.ok(!all(error).includes(secret), `${JSON.stringify(options)}: ${error}`)
+    }
+  }
+  const client = createClient({ url: `redis://user:${secret}@127.0.0.1:${port}`, writeTimeout: 20 })
+  const error = await new Promise((resolve) => client.on('error', resolve))
+  assert.ok(!all(error).includes(secret))
+  const write = items(client).set('a', { v: 1 })
+  client.close()
+  await assert.rejects(write, (error) => !all(error).includes(secret))
+})
+
+test.run()

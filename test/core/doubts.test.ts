@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { suite } from 'uvu'
+import { Doubts } from '../../src/core/doubts'
+import { gone, told } from '../support/fake-transport'
+
+const test = suite('doubts')
+
+const origin = (n: number, epoch = 'e1') => ({ epoch, n })
+
+/** Two keys, taken as 5 and 6 of a history that the store shares up to 2. */
+function make(): Doubts {
+  const doubts = new Doubts()
+  doubts.raise('a', origin(5), 2)
+  doubts.raise('b', origin(6), 2)
+  return doubts
+}
+
+test('what is in doubt is known by key, with when it was taken', () => {
+  const doubts = make()
+  assert.equal(doubts.size, 2)
+  assert.deepEqual(doubts.keys, ['a', 'b'])
+  assert.deepEqual(doubts.get('a')?.origin, origin(5))
+  assert.equal(doubts.get('b')?.floor, 2)
+  assert.equal(doubts.get('c'), undefined)
+})
+
+test('what is in doubt already keeps its first origin, and is counted once', () => {
+  const doubts = make()
+  doubts.raise('a', origin(9, 'e2'), 1)
+  assert.deepEqual(doubts.get('a')?.origin, origin(5))
+  assert.deepEqual(doubts.takeReport(), { lost: 2, restored: 0 })
+})
+
+test('a change up to the floor is older; it is kept, the newest of them', () => {
+  const doubts = make()
+  assert.equal(doubts.isOlder(told('a', 1, {}), 100), true)
+  assert.equal(doubts.isOlder(told('a', 2, { v: 2 }), 200), true)
+  assert.deepEqual(doubts.giveUp('a'), { change: told('a', 2, { v: 2 }), at: 200 })
+  assert.equal(doubts.get('a'), undefined)
+})
+
+test('a change above the floor is not older, nor is one of what is not in doubt', () => {
+  const doubts = make()
+  assert.equal(doubts.isOlder(gone('a', 3), 0), false)
+  assert.equal(doubts.isOlder(gone('c', 1), 0), false)
+  assert.equal(doubts.giveUp('a'), undefined)
+})
+
+test('when the store has parted once more, the floor is lower, and what it told since counts no more', () => {
+  const doubts = make()
+  doubts.isOlder(told('a', 2, {}), 0)
+  doubts.lower(1)
+  doubts.lower(7)
+  assert.equal(doubts.get('a')?.floor, 1)
+  assert.equal(doubts.isOlder(told('b', 2, {}), 0), false)
+  assert.equal(doubts.giveUp('a'), undefined)
+})
+
+test('the report counts what was lost and what is restored, and is told once', () => {
+  const doubts = make()
+  doubts.raise('c', origin(7), 2)
+  doubts.resolve('a', true)
+  doubts.resolve('b', false)
+  doubts.resolve('never in doubt', true)
+  doubts.resolve('a', true)
+  assert.deepEqual(doubts.keys, ['c'])
+  assert.deepEqual(doubts.takeReport(), { lost: 3, restored: 1 })
+  assert.deepEqual(doubts.takeReport(), { lost: 0, restored: 0 })
+})
+
+test.run()

@@ -1,0 +1,75 @@
+/** Time that stands still until a test moves it. */
+import type { Clock } from '../../src/core/clock'
+
+interface Timer {
+  readonly at: number
+  readonly callback: () => void
+}
+
+export class FakeClock implements Clock {
+  readonly #timers = new Set<Timer>()
+  #now: number
+
+  constructor(now = 1000) {
+    this.#now = now
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  /** As Node.js does it: whole milliseconds, one at least; and what is too long for a timer fires at once. */
+  setTimeout(callback: () => void, ms: number): unknown {
+    const wait = ms >= 1 && ms < 2 ** 31 ? Math.trunc(ms) : 1
+    const timer = { at: this.#now + wait, callback }
+    this.#timers.add(timer)
+    return timer
+  }
+
+  clearTimeout(timer: unknown): void {
+    this.#timers.delete(timer as Timer)
+  }
+
+  /** How many timers are set. */
+  get pending(): number {
+    return this.#timers.size
+  }
+
+  /** How long until the first timer fires, or undefined. */
+  get wait(): number | undefined {
+    const first = this.#first()
+    return first && first.at - this.#now
+  }
+
+  /** Lets time go by, timers fire on their way. */
+  advance(ms: number): void {
+    const end = this.#now + ms
+    for (let timer = this.#first(); timer !== undefined && timer.at <= end; timer = this.#first()) {
+      this.#now = Math.max(this.#now, timer.at)
+      this.#timers.delete(timer)
+      timer.callback()
+    }
+    this.#now = Math.max(this.#now, end)
+  }
+
+  /** Fires the first timer alone, at its time; false where there is none. */
+  step(): boolean {
+    const timer = this.#first()
+    if (timer === undefined) return false
+    this.#now = Math.max(this.#now, timer.at)
+    this.#timers.delete(timer)
+    timer.callback()
+    return true
+  }
+
+  /** Lets time go by while the event loop is busy: no timer fires. */
+  pass(ms: number): void {
+    this.#now += ms
+  }
+
+  #first(): Timer | undefined {
+    let first: Timer | undefined
+    for (const timer of this.#timers) if (first === undefined || timer.at < first.at) first = timer
+    return first
+  }
+}

@@ -1,0 +1,85 @@
+/** A way to a server on the loopback that can be cut, or held up without a word. */
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { freePort } from './servers'
+
+export interface TcpProxy {
+  readonly port: number
+  /** How many connections there are. */
+  readonly connections: number
+  /** Resets all connections, and refuses new ones. */
+  cut(): void
+  /** Stops forwarding and closes nothing: connections are half-open, new ones are accepted and hear nothing. */
+  freeze(): void
+  /** Undoes `cut` and `freeze`. What a freeze held back goes on its way, unless `cut` came between. */
+  heal(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Resolves once it listens; it forwards to that port. */
+export async function startProxy(target: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly [Socket, Socket]>()
+  const port = await freePort()
+  let frozen = false
+
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1')
+    const pair = [near, far] as const
+    pairs.add(pair)
+    for (const [from, to] of [pair, [far, near] as const]) {
+      from.setNoDelay()
+      from.on('error', () => {}) // 'close' follows
+      from.on('close', () => {
+        pairs.delete(pair)
+        to.destroy()
+      })
+    }
+    if (!frozen) join(pair)
+  })
+
+  const listen = async () => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
+  await listen()
+
+  const proxy: TcpProxy = {
+    port,
+    get connections() {
+      return pairs.size
+    },
+    cut() {
+      server.close()
+      for (const [near, far] of pairs) {
+        near.resetAndDestroy()
+        far.destroy()
+      }
+      pairs.clear()
+    },
+    freeze() {
+      frozen = true
+      for (const [near, far] of pairs) {
+        near.unpipe(far)
+        far.unpipe(near)
+      }
+    },
+    async heal() {
+      if (frozen) {
+        frozen = false
+        for (const pair of pairs) join(pair)
+      }
+      if (!server.listening) await listen()
+    },
+    async close() {
+      const closing = [...pairs].flat().map((socket) => new Promise((resolve) => socket.on('close', resolve)))
+      proxy.cut()
+      await Promise.all(closing)
+    },
+  }
+  return proxy
+}
+
+function join([near, far]: readonly [Socket, Socket]): void {
+  near.pipe(far)
+  far.pipe(near)
+}

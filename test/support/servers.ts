@@ -1,0 +1,217 @@
+/**
+ * Real servers for tests, demo and benches: each on a free port of the loopback, in a directory of its own, and gone
+ * with the process that started it, however that ends (kill -9 apart: then whoever killed it ends the process group).
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ServerName, serverBinary } from './server-binary'
+
+export { type ServerName, serverBinary } from './server-binary'
+
+export interface Server {
+  readonly url: string
+  readonly port: number
+  readonly dir: string
+  /** Of the process that runs now, or ran last: a restart changes it. */
+  readonly pid: number
+  /** The end of what the server has printed, in all its lives. */
+  readonly log: string
+  /** Ends the process and resolves once it is gone. SIGKILL, the default, leaves the server no time for a goodbye. */
+  kill(signal?: 'SIGKILL' | 'SIGTERM' | 'SIGINT'): Promise<void>
+  /** SIGSTOP: the connections stay open and nothing answers. */
+  pause(): void
+  resume(): void
+  /** Starts it again on the same port and directory, killing it first if it still runs; resolves once it answers. */
+  restart(): Promise<void>
+  /** Kills it and removes its directory, unless that was given. */
+  stop(): Promise<void>
+}
+
+export interface StartOptions {
+  binary?: ServerName
+  /** Default: a free one. */
+  port?: number
+  /** Where the server keeps its files; default: a temporary one, removed at the end. */
+  dir?: string
+  /** More arguments for the program; they come last, so they win. */
+  args?: string[]
+}
+
+export interface RedisOptions extends StartOptions {
+  binary?: 'redis-server' | 'valkey-server'
+  /** `aof` has on disk every write that was answered; default: nothing is kept. */
+  persistence?: 'none' | 'aof'
+  /** Stands in `url` as well. Letters and digits. */
+  password?: string
+}
+
+export function startRedis(options: RedisOptions = {}): Promise<Server> {
+  const { persistence = 'none', password = '' } = options
+  return startServer(
+    { binary: 'redis-server', ...options },
+    {
+      url: (port) => `redis://${password && `:${password}@`}127.0.0.1:${port}`,
+      args: (port, dir) => [
+        ...['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', ''],
+        ...(persistence === 'aof' ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
+        ...(password ? ['--requirepass', password] : []),
+      ],
+      // The process id tells it from a server of somebody else who took the same port a moment earlier.
+      answers: async (port, pid) => {
+        const login = password && `AUTH ${password}\r\n`
+        const reply = await ask(port, `${login}PING\r\nINFO server\r\n`, /process_id:\d+\r/)
+        return reply.includes('+PONG') && reply.includes(`process_id:${pid}\r`)
+      },
+    },
+  )
+}
+
+/** A port of the loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    // Below the range that systems take for outgoing connections: there, a client that redials a server which is down
+    // can get the server's port as its own, connect to itself, and keep the server from coming back.
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!free) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
+
+/** What differs from one kind of server to another. */
+interface Kind {
+  url(port: number): string
+  args(port: number, dir: string): string[]
+  /** Whether the process of this id serves on the port. */
+  answers(port: number, pid: number): Promise<boolean>
+}
+
+const startTimeout = 15_000
+const cleanups = new Set<() => void>()
+
+async function startServer(options: StartOptions & { binary: ServerName }, kind: Kind): Promise<Server> {
+  const { file, env } = await serverBinary(options.binary)
+  // MEMIS_TMP is the test runner's, which removes it also after a test process that it had to kill.
+  const dir = options.dir ?? mkdtempSync(join(process.env.MEMIS_TMP ?? tmpdir(), `memis-${options.binary}-`))
+  let child: ChildProcess
+  let port = 0
+  let log = ''
+
+  const isRunning = () => child.exitCode === null && child.signalCode === null
+
+  /** Resolves to whether the server answers; if it has ended instead, its log says why. */
+  async function launch(): Promise<boolean> {
+    const args = [...kind.args(port, dir), ...(options.args ?? [])]
+    child = spawn(file, args, { cwd: dir, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    await once(child, 'spawn')
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => {
+        log = (log + chunk).slice(-50_000)
+      })
+      // A server that a test forgot keeps no process from ending.
+      ;(stream as { unref?(): void } | null)?.unref?.()
+    }
+    child.unref()
+    const deadline = performance.now() + startTimeout
+    while (isRunning() && performance.now() < deadline) {
+      if (await kind.answers(port, child.pid as number).catch(() => false)) return true
+      await sleep(10)
+    }
+    return false
+  }
+
+  async function kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (!isRunning()) return
+    child.ref()
+    const gone = once(child, 'exit')
+    child.kill(signal)
+    await gone
+  }
+
+  function cleanUp(): void {
+    cleanups.delete(cleanUp)
+    if (isRunning()) child.kill('SIGKILL')
+    if (!options.dir) rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  async function fail(): Promise<never> {
+    await kill()
+    cleanUp()
+    throw new Error(`${file} did not start on port ${port}:\n${log}`)
+  }
+
+  cleanUpAtExit()
+  cleanups.add(cleanUp)
+  for (let tries = 1; ; tries++) {
+    port = options.port ?? (await freePort())
+    if (await launch()) break
+    // Between our look and its start, somebody else may have taken the port.
+    if (options.port || tries === 5 || !/address already in use/i.test(log)) await fail()
+    log = ''
+  }
+
+  return {
+    port,
+    dir,
+    url: kind.url(port),
+    get pid() {
+      return child.pid as number
+    },
+    get log() {
+      return log
+    },
+    kill,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    async restart() {
+      await kill()
+      if (!(await launch())) await fail()
+    },
+    async stop() {
+      await kill()
+      cleanUp()
+    },
+  }
+}
+
+/** Sends to a port and resolves to what comes back, once it matches. */
+function ask(port: number, request: string, until: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let reply = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write(request))
+    socket.setTimeout(1000, () => socket.destroy(new Error('no answer')))
+    socket.on('data', (chunk) => {
+      reply += chunk
+      if (until.test(reply)) socket.destroy()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(reply))
+  })
+}
+
+function cleanUpAtExit(): void {
+  if (process.listeners('exit').includes(cleanUpAll)) return
+  process.on('exit', cleanUpAll)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      cleanUpAll()
+      // Nobody else wants to end in a way of their own: end as if we had not listened.
+      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+    })
+  }
+}
+
+function cleanUpAll(): void {
+  for (const cleanUp of cleanups) cleanUp()
+}
