@@ -1,0 +1,323 @@
+/** Links that break, hang, or lose a message, and what becomes of the writes on them. */
+import assert from 'node:assert'
+import { type Collection, createClient } from '../../src'
+import { redisTransport } from '../../src/transports/redis/transport'
+import { startProxy, type TcpProxy } from '../support/proxy'
+import { Interceptor } from './interceptor'
+import {
+  baseOf,
+  Complaints,
+  type Disposable,
+  Load,
+  note,
+  Raw,
+  Replay,
+  readItem,
+  readStore,
+  redisServer,
+  rejection,
+  suite,
+  until,
+  untilEqual,
+} from './support'
+
+const test = suite('link')
+
+const livenessTimeout = 1500
+/** After the link's return, replicas equal the store within so many ms. */
+const soon = 5000
+
+async function proxyTo(port: number): Promise<Disposable<TcpProxy & { url: string }>> {
+  const proxy = await startProxy(port)
+  return Object.assign(Object.create(proxy), {
+    url: `redis://127.0.0.1:${proxy.port}`,
+    [Symbol.asyncDispose]: () => proxy.close(),
+  })
+}
+
+const itemsOf = (client: ReturnType<typeof createClient>): Collection<object> =>
+  client.database('test').collection('items')
+const base = baseOf('test', 'items')
+
+/** Waits for the replica to say that it is stale; returns how many ms that took. */
+async function untilStale(replica: Collection<object>): Promise<number> {
+  const start = performance.now()
+  await new Promise((resolve) => replica.once('stale', resolve))
+  return performance.now() - start
+}
+
+for (const [what, harm] of [
+  ['a half-open link', 'freeze'],
+  ['a server that is stopped', 'pause'],
+] as const) {
+  test(`${what} is noticed within livenessTimeout, twice, during writes; then all are equal`, async () => {
+    await using server = await redisServer()
+    await using proxy = await proxyTo(server.port)
+    await using raw = await Raw.connect(server.url)
+    await using near = createClient({ url: proxy.url, livenessTimeout })
+    await using far = createClient({ url: server.url, livenessTimeout })
+    const complaints = new Complaints(near)
+    const [cut, whole] = [itemsOf(near), itemsOf(far)]
+    const replays = [cut, whole].map((replica) => new Replay(replica))
+    await Promise.all([cut.subscribe(), whole.subscribe()])
+    const loads = [new Load(cut, 'near'), new Load(whole, 'far')]
+
+    const noticed: number[] = []
+    const repaired: number[] = []
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(loads.map((load) => load.more(200)))
+      if (harm === 'freeze') proxy.freeze()
+      else server.pause()
+      noticed.push(await untilStale(cut))
+      assert.strictEqual(cut.freshness.state, 'stale')
+      // It serves its last contents meanwhile.
+      assert.strictEqual(cut.size, replays[0]?.items.size)
+      if (harm === 'freeze') await loads[1]?.more(50)
+      const ready = new Promise((resolve) => cut.once('ready', resolve))
+      const from = performance.now()
+      if (harm === 'freeze') await proxy.heal()
+      else server.resume()
+      await ready
+      await Promise.all(loads.map((load) => load.more(50)))
+      repaired.push(performance.now() - from)
+    }
+    await Promise.all(loads.map((load) => load.stop()))
+    await untilEqual(raw, [cut, whole])
+    const store = await readStore(raw, 'items')
+    for (const load of loads) load.check(store)
+    for (const replay of replays) replay.check()
+    assert.ok(complaints.codes.every((code) => code === 'DISCONNECTED'))
+    note(
+      `${what}: noticed after ${noticed.map(Math.round).join(', ')} ms (livenessTimeout ${livenessTimeout}), ` +
+        `live and writing again ${repaired.map(Math.round).join(', ')} ms after its return`,
+    )
+    // Half a second for the timers of a busy machine.
+    assert.ok(Math.max(...noticed) <= livenessTimeout + 500, `noticed after ${noticed}`)
+    assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
+  })
+}
+
+test('a link that is cut and refused for a while, three times, during writes: equal within 5 s of its return', async () => {
+  await using server = await redisServer()
+  await using proxy = await proxyTo(server.port)
+  await using raw = await Raw.connect(server.url)
+  await using near = createClient(proxy.url)
+  await using far = createClient(server.url)
+  const complaints = new Complaints(near)
+  const [cut, whole] = [itemsOf(near), itemsOf(far)]
+  const replays = [cut, whole].map((replica) => new Replay(replica))
+  await Promise.all([cut.subscribe(), whole.subscribe()])
+  const loads = [new Load(cut, 'near'), new Load(whole, 'far')]
+  const repaired: number[] = []
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(loads.map((load) => load.more(200)))
+    const stale = untilStale(cut)
+    proxy.cut()
+    await stale
+    const tries = near.errorCounts.DISCONNECTED ?? 0
+    await until('it has tried in vain', () => (near.errorCounts.DISCONNECTED ?? 0) >= tries + 2)
+    const from = performance.now()
+    const ready = new Promise((resolve) => cut.once('ready', resolve))
+    await proxy.heal()
+    await ready
+    await Promise.all(loads.map((load) => load.more(50)))
+    repaired.push(performance.now() - from)
+  }
+  await Promise.all(loads.map((load) => load.stop()))
+  await untilEqual(raw, [cut, whole])
+  for (const load of loads) load.check(await readStore(raw, 'items'))
+  for (const replay of replays) replay.check()
+  assert.strictEqual(complaints.disconnects.length, 3)
+  assert.deepStrictEqual(new Set(complaints.codes), new Set(['DISCONNECTED']))
+  note(`cut and refused: live and writing again ${repaired.map(Math.round).join(', ')} ms after the link's return`)
+  assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
+})
+
+test('writes that wait for a frozen link settle at their deadline, and say whether they may be stored', async () => {
+  await using server = await redisServer()
+  await using proxy = await proxyTo(server.port)
+  await using client = createClient({ url: proxy.url, livenessTimeout: 60_000, writeTimeout: 400 })
+  const items = itemsOf(client)
+  await items.set('k', { v: 0 })
+  proxy.freeze()
+  const sent = rejection(items.set('k', { v: 1 }))
+  await new Promise(setImmediate)
+  const waiting = rejection(items.set('k', { v: 2 }))
+  const [unknown, no] = await Promise.all([sent, waiting])
+  assert.deepStrictEqual([unknown.code, unknown.stored], ['WRITE_TIMEOUT', 'unknown'])
+  // Once the first is given up the second one goes, if its own time is not over in that very moment.
+  assert.strictEqual(no.code, 'WRITE_TIMEOUT')
+  assert.ok(no.stored === 'no' || no.stored === 'unknown', no.stored)
+  // What the freeze held back goes on its way now, ahead of what comes after it.
+  await proxy.heal()
+  await items.set('k', { v: 3 })
+  await using raw = await Raw.connect(server.url)
+  assert.deepStrictEqual(await readItem(raw, `${base}:k`), { v: 3 })
+})
+
+for (const what of ['reply', 'request'] as const) {
+  test(`a write whose ${what} is lost is stored once, gives one event, and its caller the true answer`, async () => {
+    await using server = await redisServer()
+    await using interceptor = await Interceptor.start(server)
+    await using raw = await Raw.connect(server.url)
+    await using near = createClient(interceptor.url)
+    await using far = createClient(server.url)
+    const [writer, reader] = [itemsOf(near), itemsOf(far)]
+    const replays = [writer, reader].map((replica) => new Replay(replica))
+    await Promise.all([writer.subscribe(), reader.subscribe()])
+    await writer.set('there', { v: 0 })
+    const head = async () => Number(await raw.send('HGET', `${base}/meta`, 'head'))
+    const lose = (text: string) => (what === 'reply' ? interceptor.loseReply(text) : interceptor.loseRequest(text))
+
+    let writes = await head()
+    for (let round = 1; round <= 3; round++) {
+      lose('the lost one')
+      await writer.set('the lost one', { round }, 3600)
+      assert.strictEqual(interceptor.lost, 3 * round - 2)
+      assert.strictEqual(await head(), ++writes)
+      assert.deepStrictEqual(writer.get('the lost one'), { round })
+
+      // A batch of several, with deletes whose answer the second try could not find out by itself.
+      await writer.set('doomed', { round })
+      lose('doomed')
+      const batch = [writer.delete('doomed'), writer.set('other', { round }), writer.delete('never there')]
+      assert.deepStrictEqual(await Promise.all(batch), [true, undefined, false])
+      writes += 4
+      assert.strictEqual(await head(), writes)
+
+      lose(`${base}:`)
+      await writer.clear()
+      assert.strictEqual(interceptor.lost, 3 * round)
+      assert.strictEqual((await readStore(raw, 'items')).size, 0)
+      writes = await head()
+    }
+    await untilEqual(raw, [writer, reader])
+    for (const replay of replays) {
+      replay.check()
+      // Three sets, and three deletes by the clear; or by the delete.
+      assert.strictEqual(replay.revisions.get('the lost one')?.length, 6)
+      assert.strictEqual(replay.revisions.get('doomed')?.length, 6)
+    }
+  })
+}
+
+test('a batch that was held up arrives after a newer one, or after itself: it changes nothing', async () => {
+  await using server = await redisServer()
+  await using interceptor = await Interceptor.start(server)
+  await using raw = await Raw.connect(server.url)
+  await using client = createClient({ url: interceptor.url, livenessTimeout: 300 })
+  await using other = createClient(server.url)
+  const [writer, reader] = [itemsOf(client), itemsOf(other)]
+  const replay = new Replay(reader)
+  await reader.subscribe()
+  const state = async () => [await raw.send('HGET', `${base}/meta`, 'head'), await readItem(raw, `${base}:k`)]
+
+  for (const newer of [true, false]) {
+    await writer.set('k', { newer, v: 1 })
+    interceptor.hold()
+    // Sent again on a new connection, since the old one does not answer.
+    await writer.set('k', { newer, v: 2 })
+    assert.strictEqual(interceptor.holds(JSON.stringify({ newer, v: 2 })), 1)
+    if (newer) await writer.set('k', { newer, v: 3 })
+    const before = await state()
+    interceptor.lateReplies = ''
+    interceptor.release()
+    await until('the server has answered it', () => /MEMISFENCED|\w+ \d+ 1/.test(interceptor.lateReplies))
+    assert.strictEqual(/MEMISFENCED/.test(interceptor.lateReplies), newer, interceptor.lateReplies)
+    assert.deepStrictEqual(await state(), before)
+    assert.deepStrictEqual(before[1], { newer, v: newer ? 3 : 2 })
+  }
+  await untilEqual(raw, [reader])
+  replay.check()
+  assert.strictEqual(replay.revisions.get('k')?.length, 5)
+})
+
+test('a write that was given up, and arrives after a newer one, does not land (W4)', async () => {
+  await using server = await redisServer()
+  await using interceptor = await Interceptor.start(server)
+  await using raw = await Raw.connect(server.url)
+  await using client = createClient({ url: interceptor.url, livenessTimeout: 1000, writeTimeout: 300 })
+  const items = itemsOf(client)
+  await items.set('k', { v: 1 })
+  interceptor.hold()
+  const error = await rejection(items.set('k', { v: 2 }))
+  assert.deepStrictEqual([error.code, error.stored], ['WRITE_TIMEOUT', 'unknown'])
+  // The link is found dead, and another made.
+  await new Promise<void>((resolve) => client.once('connect', resolve))
+  await items.set('k', { v: 3 })
+  interceptor.release()
+  await until('the server has refused it', () => interceptor.lateReplies.includes('MEMISFENCED'))
+  assert.deepStrictEqual(await readItem(raw, `${base}:k`), { v: 3 })
+})
+
+test('the fence by hand: an older batch is refused, the same one is answered as before, per writer and place', async () => {
+  await using server = await redisServer()
+  await using raw = await Raw.connect(server.url)
+  const transport = redisTransport({ url: server.url } as object)
+  await new Promise<void>((resolve, reject) =>
+    transport.open({
+      ...{ retention: 600_000, livenessTimeout: 15_000, auditInterval: 2000, writeTimeout: 10_000 },
+      up: resolve,
+      down: reject,
+      report: reject,
+    }),
+  )
+  const place = { prefix: undefined, database: 'test', collection: 'items' }
+  const set = (key: string, v: number) => {
+    const json = JSON.stringify({ v })
+    const item = { item: { v }, fields: ['v', String(v)], json, bytes: json.length }
+    return { kind: 'set', key, item, ttlMs: null } as const
+  }
+  const write = (writer: string, sequence: number, v: number) =>
+    transport.write(place, { writer, sequence, writes: [set('k', v), { kind: 'delete', key: 'none' }] })
+
+  const first = await write('one', 1, 1)
+  const third = await write('one', 3, 3)
+  assert.deepStrictEqual(await write('one', 3, 3), third)
+  const late = await rejection(write('one', 2, 2))
+  assert.deepStrictEqual([late.code, late.stored], ['STORE_REFUSED', 'no'])
+  assert.match(String(late.cause), /MEMISFENCED/)
+  assert.deepStrictEqual((await rejection(write('one', 1, 1))).code, 'STORE_REFUSED')
+  assert.deepStrictEqual(await readItem(raw, `${base}:k`), { v: 3 })
+  assert.strictEqual(await raw.send('HGET', `${base}/meta`, 'head'), '4')
+  assert.deepStrictEqual(first.outcomes, [
+    { n: 1, existed: false },
+    { n: 2, existed: false },
+  ])
+  // Another writer counts for itself, and so does each collection.
+  await write('two', 1, 5)
+  await transport.write({ ...place, collection: 'other' }, { writer: 'one', sequence: 1, writes: [set('k', 6)] })
+  assert.deepStrictEqual(await readItem(raw, `${base}:k`), { v: 5 })
+  await transport.close()
+})
+
+for (const next of [true, false]) {
+  test(`a lost notification is noticed by ${next ? 'the next one' : 'the audit'}, and repaired`, async () => {
+    await using server = await redisServer()
+    await using interceptor = await Interceptor.start(server)
+    await using raw = await Raw.connect(server.url)
+    await using near = createClient({ url: interceptor.url, auditInterval: next ? 60_000 : 100 })
+    await using far = createClient(server.url)
+    const [reader, writer] = [itemsOf(near), itemsOf(far)]
+    const replay = new Replay(reader)
+    const causes: string[] = []
+    reader.on('set', (_key, _item, { cause }) => void causes.push(cause))
+    await reader.subscribe()
+    await writer.set('first', { v: 1 })
+    await until('the first is heard of', () => reader.has('first'))
+    interceptor.loseNotification('lost key')
+    await writer.set('lost key', { v: 2 })
+    await until('it is lost', () => interceptor.lost === 1)
+    const from = performance.now()
+    if (next) await writer.set('next', { v: 3 })
+    await untilEqual(raw, [reader])
+    note(
+      `lost notification, noticed by ${next ? 'the next' : 'the audit'}: equal after ${Math.round(performance.now() - from)} ms`,
+    )
+    await until('it is live again', () => reader.freshness.state === 'live')
+    replay.check()
+    assert.deepStrictEqual(causes, ['live', 'resync', ...(next ? ['resync'] : [])])
+  })
+}
+
+test.run()

@@ -1,0 +1,162 @@
+/** The server dies, or cuts its clients off, while writes run: nothing is lost, nothing is told twice, all are equal soon. */
+import assert from 'node:assert'
+import { type Client, type Collection, createClient } from '../../src'
+import { Complaints, Load, note, Raw, Replay, readStore, redisServer, suite, until, untilEqual } from './support'
+
+const test = suite('outage')
+
+/** After the store's return, replicas equal it within so many ms. */
+const soon = 5000
+
+/** A client with a replica, and what it tells. */
+class Node {
+  readonly complaints: Complaints
+  readonly collection: Collection<object>
+  readonly replay: Replay
+  readonly stales: string[] = []
+  readonly readies: string[] = []
+
+  constructor(readonly client: Client) {
+    this.complaints = new Complaints(client)
+    this.collection = client.database('test').collection('items')
+    this.replay = new Replay(this.collection)
+    this.collection.on('stale', (error) => void this.stales.push(error.code))
+    this.collection.on('ready', ({ cause }) => void this.readies.push(cause))
+  }
+}
+
+/** Three replicas, two of whom write to keys of their own, and what must be true of them once `harm` was done. */
+async function underLoad(
+  url: () => string,
+  harm: (nodes: Node[], loads: Load[]) => Promise<{ from: number; times: number; epochs?: number }>,
+): Promise<number> {
+  await using one = createClient(url())
+  await using two = createClient(url())
+  await using three = createClient(url())
+  const nodes = [one, two, three].map((client) => new Node(client))
+  await Promise.all(nodes.map(({ collection }) => collection.subscribe()))
+  const loads = nodes.slice(0, 2).map(({ collection }, i) => new Load(collection, `load ${i}`))
+  await Promise.all(loads.map((load) => load.more(300)))
+
+  const { from, times, epochs = 0 } = await harm(nodes, loads)
+
+  // Some more, so that who is cut off for good would show.
+  await Promise.all(loads.map((load) => load.more(100)))
+  await Promise.all(loads.map((load) => load.stop()))
+  await using raw = await Raw.connect(url())
+  await untilEqual(
+    raw,
+    nodes.map(({ collection }) => collection),
+  )
+  const took = performance.now() - from
+  await until('all are live', () => nodes.every(({ collection }) => collection.freshness.state === 'live'))
+  const store = await readStore(raw, 'items')
+  for (const load of loads) load.check(store)
+  for (const { replay, complaints, stales, readies, client } of nodes) {
+    replay.check()
+    // Beside the links that were lost, at most: that the store has begun an epoch, told to who had not yet caught up.
+    const expected = epochs > 0 ? ['DISCONNECTED', 'OUT_OF_TOUCH'] : ['DISCONNECTED']
+    const others = Object.keys(client.errorCounts).filter((code) => times === 0 || !expected.includes(code))
+    assert.deepStrictEqual(others, [])
+    assert.strictEqual(complaints.disconnects.length, times)
+    assert.strictEqual(complaints.connects, times + 1)
+    // Who is back before the first write after a restart learns from that write that the store has begun an epoch.
+    assert.ok(stales.length >= times && stales.length <= times + epochs, `stale ${stales}`)
+    assert.deepStrictEqual(readies, ['snapshot', ...stales.map(() => 'resync')])
+  }
+  return took
+}
+
+test('kill -9 of a server with persistence, three times, during writes: replicas equal the store within 5 s of its return', async () => {
+  await using server = await redisServer({ persistence: 'aof' })
+  const took: number[] = []
+  for (let i = 0; i < 3; i++) {
+    const ms = await underLoad(
+      () => server.url,
+      async (nodes) => {
+        await server.kill('SIGKILL')
+        await until('all know', () => nodes.every(({ stales }) => stales.length > 0))
+        await server.restart()
+        return { from: performance.now(), times: 1, epochs: 1 }
+      },
+    )
+    took.push(Math.round(ms))
+    assert.ok(ms < soon, `equal after ${ms} ms`)
+  }
+  note(`kill -9 and restart: equal ${took.join(', ')} ms after the server's return`)
+})
+
+for (const type of ['pubsub', 'normal']) {
+  test(`CLIENT KILL TYPE ${type}, five times, during writes: replicas equal the store within 5 s`, async () => {
+    await using server = await redisServer()
+    await using raw = await Raw.connect(server.url)
+    const took: number[] = []
+    const last = await underLoad(
+      () => server.url,
+      async (nodes, loads) => {
+        let from = 0
+        for (let i = 1; i <= 5; i++) {
+          from = performance.now()
+          const killed = await raw.send('CLIENT', 'KILL', 'TYPE', type)
+          assert.ok(killed >= nodes.length, `${killed} were cut off`)
+          await until('all came back', () => nodes.every(({ readies }) => readies.length === i + 1))
+          took.push(Math.round(performance.now() - from))
+          await Promise.all(loads.map((load) => load.more(100)))
+        }
+        return { from, times: 5 }
+      },
+    )
+    assert.ok(Math.max(...took, last) < soon, `equal after ${took}, ${last} ms`)
+    note(`CLIENT KILL TYPE ${type}: live again after ${took.join(', ')} ms; equal ${last.toFixed(0)} ms after the last`)
+  })
+}
+
+test('SCRIPT FLUSH, fifty times, during writes: nobody notices', async () => {
+  await using server = await redisServer()
+  await using raw = await Raw.connect(server.url)
+  const took = await underLoad(
+    () => server.url,
+    async (_, loads) => {
+      for (let i = 0; i < 50; i++) {
+        await raw.send('SCRIPT', 'FLUSH')
+        await Promise.race(loads.map((load) => load.more(5)))
+      }
+      return { from: performance.now(), times: 0 }
+    },
+  )
+  note(`SCRIPT FLUSH: equal ${took.toFixed(0)} ms after the last`)
+})
+
+test('who was away for a moment reads what changed, not everything, also after a restart (K5)', async () => {
+  await using server = await redisServer({ persistence: 'aof' })
+  await using writing = createClient(server.url)
+  await using reading = createClient(server.url)
+  const items = writing.database('test').collection<object>('items')
+  await Promise.all(Array.from({ length: 3000 }, (_, i) => items.set(`key ${i}`, { i })))
+  const reader = new Node(reading)
+  await reader.collection.subscribe()
+
+  for (const [i, harm] of ['CLIENT KILL', 'kill -9'].entries()) {
+    const { length } = reader.readies
+    if (harm === 'kill -9') {
+      // Its counts begin anew.
+      await server.kill()
+      await server.restart()
+    } else {
+      await using raw = await Raw.connect(server.url)
+      await raw.send('CONFIG', 'RESETSTAT')
+      await raw.send('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    }
+    const changes = Array.from({ length: 20 }, (_, n) => items.set(`key ${n}`, { n, harm }))
+    await Promise.all([...changes, items.delete(`key ${100 + i}`)])
+    await using raw = await Raw.connect(server.url)
+    await until('the reader has caught up', () => reader.readies.length > length && reader.collection.size === 2999 - i)
+    const reads = Number(/cmdstat_hgetall:calls=(\d+)/.exec(await raw.send('INFO', 'commandstats'))?.[1] ?? 0)
+    // Twice, where it was back before the writes were.
+    assert.ok(reads <= 50, `${reads} items were read after ${harm}`)
+    await untilEqual(raw, [reader.collection])
+    reader.replay.check()
+  }
+})
+
+test.run()
