@@ -1,0 +1,105 @@
+/**
+ * The store loses its memory while all else is well: what `dataLoss` promises (K7). Amid other faults no more can be said than
+ * that nothing is invented and all agree in the end; here, everything that a replica held must be there again.
+ */
+import type { Faults } from './faults'
+import { checkStep, converge } from './invariants'
+import type { Ledger, Taken } from './ledger'
+import type { Workload } from './workload'
+import type { World } from './world'
+
+/** All are equal again within 5 s of the store's return; the rest is for messages and timers. */
+const bound = 6000
+
+export async function drill(world: World, workload: Workload, faults: Faults): Promise<void> {
+  const { random, settings, ledgers, time } = world
+  const backup = random.chance(0.6) ? faults.backUp() : null
+  await work(world, workload, random.int(12))
+  await converge(world, 20_000)
+  // Also of what changed a ttl alone.
+  await world.pass(settings.latency * 2 + 1)
+  // What is in the store, and what was deleted since the copy was made.
+  const before = new Map<Ledger, Map<string, Taken | null>>()
+  for (const ledger of ledgers.values()) {
+    const known = new Map<string, Taken | null>()
+    for (const key of backup?.models.get(ledger)?.keys() ?? []) known.set(key, null)
+    for (const [key, taken] of ledger.model) if (taken.deadline > time.now) known.set(key, taken)
+    before.set(ledger, known)
+  }
+  const restorers = world.actors.filter(({ state, policy }) => state === 'open' && policy === 'restore')
+  // Who was away for longer than that does not restore.
+  const restores = restorers.length > 0 && settings.retention > bound
+  for (const { followers } of restores ? restorers : []) {
+    for (const follower of followers) {
+      follower.heard = (event, key) => {
+        if (event !== 'delete' || deletedSince(follower.ledger, key)) return
+        // What ran out before it could be put back is put back as gone.
+        if ((before.get(follower.ledger)?.get(key)?.deadline ?? Infinity) <= time.now + 1) return
+        world.fail('K7', `${follower.name}: a false delete of ${key}`)
+      }
+    }
+  }
+  world.trace(() => `drill: the store loses ${backup === null ? 'everything' : 'what is new'}`)
+  faults.revert(backup)
+  if (random.chance(0.15))
+    random.pick(random.pick(world.actors.filter((actor) => actor.awake)).followers).caller.clear()
+  if (random.chance(0.5)) await work(world, workload, random.int(6))
+  await converge(world, bound + settings.latency * 4)
+  for (const { followers } of world.actors) for (const follower of followers) follower.heard = null
+  if (!restores) return
+  for (const [ledger, known] of before) for (const [key, taken] of known) checkKey(world, ledger, key, taken)
+}
+
+/** The store goes back to what it was just before a write, whose answer and news are under way: all agree all the same. */
+export async function abruptDrill(world: World, workload: Workload, faults: Faults): Promise<void> {
+  const { random, ledgers } = world
+  const taken = () => [...ledgers.values()].reduce((sum, { order }) => sum + order, 0)
+  const backup = faults.backUp()
+  const before = taken()
+  workload.act()
+  for (let i = 0; i < 50 && taken() === before; i++) await world.pass(1)
+  await world.pass(random.next() * world.settings.latency)
+  world.trace(() => 'drill: the store loses what it has just taken')
+  faults.revert(backup)
+  await work(world, workload, random.int(3))
+  await converge(world, 20_000)
+}
+
+/** A link breaks while a write is under way, and returns soon: the write is sent again (W6). */
+export async function cutDrill(world: World): Promise<void> {
+  const { random, settings } = world
+  const actor = random.pick(world.actors.filter(({ awake }) => awake))
+  random.pick(actor.followers).caller.set(random.pick(settings.keys), -100, null)
+  await world.pass(random.next() * settings.latency)
+  actor.cut()
+  await world.pass(random.next() * 20)
+  actor.heal()
+  await converge(world, 20_000)
+}
+
+async function work(world: World, workload: Workload, count: number): Promise<void> {
+  for (let i = 0; i < count && world.violation === null; i++) {
+    workload.act()
+    await world.pass(world.random.next() * 5)
+    checkStep(world)
+  }
+}
+
+/** A key that nobody wrote since is as it was, but for what has expired; `taken` null: it was gone. */
+function checkKey(world: World, ledger: Ledger, key: string, taken: Taken | null): void {
+  const { now } = world.time
+  if (ledger.writtenSince(key)) return
+  const item = ledger.item(key)
+  if (taken === null) {
+    if (item !== undefined) world.fail('K7', `${key}=${item.v} is back, though all saw that it was gone`)
+  } else if (item === undefined) {
+    if (taken.deadline > now) world.fail('K7', `${key}=${taken.v} was not put back`)
+  } else if (item.v !== taken.v) {
+    world.fail('K7', `${key} is ${item.v}, it was ${taken.v}`)
+  } else if (item.deadline < taken.deadline - 1 || item.deadline > taken.deadline + world.settings.latency * 8 + 10) {
+    world.fail('K7', `${key}=${item.v} expires at ${item.deadline}, it was to at ${taken.deadline}`)
+  }
+}
+
+const deletedSince = (ledger: Ledger, key: string): boolean =>
+  ledger.clearedAt > ledger.lostAt || ledger.since(key).some(({ v, restored }) => v === null && !restored)

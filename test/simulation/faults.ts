@@ -1,0 +1,127 @@
+/** What goes wrong in the world, and how all of it is put right again. */
+import type { HubSnapshot } from '../../src/transports/memory/hub'
+import type { Actor } from './actor'
+import type { Ledger, Taken } from './ledger'
+import type { FaultName } from './settings'
+import type { World } from './world'
+
+interface Backup {
+  readonly hub: HubSnapshot
+  readonly models: ReadonlyMap<Ledger, ReadonlyMap<string, Taken>>
+}
+
+export class Faults {
+  readonly #world: World
+  readonly #names: readonly FaultName[]
+  #backup: Backup | null = null
+  /** How many of each were injected. */
+  readonly injected: Partial<Record<FaultName, number>> = {}
+
+  constructor(world: World) {
+    this.#world = world
+    this.#names = [...world.settings.faults]
+  }
+
+  act(): void {
+    const { random, actors } = this.#world
+    if (this.#names.length === 0) return
+    const name = random.pick(this.#names)
+    const actor = random.pick(actors)
+    this.#world.trace(() => `fault ${name} ${actor.name}`)
+    this.injected[name] = (this.injected[name] ?? 0) + 1
+    this.#inject(name, actor)
+  }
+
+  /** Everything is as it should be, and everybody is there and subscribed. */
+  healAll(): void {
+    const { hub, actors } = this.#world
+    this.#world.trace(() => 'all is healed')
+    this.#world.calmSince = this.#world.time.now
+    hub.refuseWrites(false)
+    hub.drop(0)
+    hub.duplicate(0)
+    hub.reorder(0)
+    hub.delay(0)
+    for (const actor of actors) {
+      actor.wire.heal()
+      if (actor.stalled) actor.resume()
+      if (actor.state === 'closed') continue
+      actor.heal()
+      for (const follower of actor.followers) {
+        follower.mischief = null
+        if (actor.state === 'open' && follower.expected === 'idle') follower.subscribe()
+      }
+    }
+    if (!actors.some(({ state }) => state === 'open')) for (const f of this.#world.enter().followers) f.subscribe()
+  }
+
+  #inject(name: FaultName, actor: Actor): void {
+    const { hub, random } = this.#world
+    const { client, wire } = actor
+    const count = random.int(3)
+    switch (name) {
+      case 'cut':
+        if (actor.stalled || actor.state === 'closed') return
+        return actor.isCut ? actor.heal() : actor.cut()
+      case 'drop':
+        return hub.drop(count, client)
+      case 'duplicate':
+        return hub.duplicate(count, client)
+      case 'reorder':
+        return hub.reorder(count, client)
+      case 'delay':
+        return hub.delay(random.chance(0.5) ? 0 : random.int(500), client)
+      case 'scramble':
+        wire.scrambled = !wire.scrambled
+        return
+      case 'slow':
+        wire.slowness = wire.slowness > 0 ? 0 : random.pick([50, 500, 5000])
+        return
+      case 'linger':
+        wire.lingering = random.pick([0, 20, 2000])
+        return
+      case 'lose':
+        return this.revert(null)
+      case 'rollBack':
+        if (this.#backup === null || random.chance(0.4)) this.#backup = this.backUp()
+        else this.revert(this.#backup)
+        return
+      case 'refuse':
+        return hub.refuseWrites(random.chance(0.4))
+      case 'stall':
+        if (actor.stalled) return actor.resume()
+        actor.stalled = actor.state !== 'closed'
+        return
+      case 'restart':
+        return this.#restart(actor)
+      case 'resubscribe': {
+        if (!actor.awake) return
+        const follower = random.pick(actor.followers)
+        return follower.expected === 'idle' ? follower.subscribe() : follower.unsubscribe()
+      }
+      case 'mischief':
+        return
+    }
+  }
+
+  #restart(actor: Actor): void {
+    const { actors, settings, random } = this.#world
+    if (actor.awake) actor.close()
+    const gone = actors.findIndex(({ state }) => state === 'closed')
+    if (gone === -1 || random.chance(0.3)) return
+    actors.splice(gone, 1)
+    if (actors.length < settings.clients) for (const follower of this.#world.enter().followers) follower.subscribe()
+  }
+
+  backUp(): Backup {
+    const models = new Map<Ledger, ReadonlyMap<string, Taken>>()
+    for (const ledger of this.#world.ledgers.values()) models.set(ledger, new Map(ledger.model))
+    return { hub: this.#world.hub.snapshot(), models }
+  }
+
+  revert(backup: Backup | null): void {
+    for (const ledger of this.#world.ledgers.values()) ledger.revertTo(backup?.models.get(ledger) ?? new Map())
+    if (backup === null) this.#world.hub.lose()
+    else this.#world.hub.rollBack(backup.hub)
+  }
+}

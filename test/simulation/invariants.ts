@@ -1,0 +1,90 @@
+/** What must hold after every step, and once all is healed. */
+import type { World } from './world'
+
+/** After every step. */
+export function checkStep(world: World): void {
+  const { actors, time, settings } = world
+  for (const actor of actors) {
+    if (actor.state !== 'open') {
+      if (actor.state === 'closing' && !actor.stalled && time.now > actor.closesBy) {
+        world.fail('W7', `${actor.name} is not closed yet`)
+      }
+      if (actor.state === 'closed' && actor.clock.timers.size > 0) world.fail('W7', `${actor.name} set a timer`)
+      continue
+    }
+    actor.backlog.check()
+    for (const follower of actor.followers) follower.check()
+  }
+  const [oldest] = world.calls.open
+  if (oldest !== undefined && !oldest.process.stalled) {
+    const since = Math.max(oldest.since, oldest.process.resumedAt)
+    if (time.now > since + settings.writeTimeout * 1.1 + 10) world.fail('W6', `${oldest.text} has not settled`)
+  }
+}
+
+/** Once all is healed: within `bound` ms everybody holds what the store holds. Returns after how many ms. */
+export async function converge(world: World, bound: number): Promise<number> {
+  const { time, actors } = world
+  const start = time.now
+  for (;;) {
+    const different = differences(world)
+    if (different.length === 0 && world.calls.open.size === 0) break
+    if (world.violation !== null) break
+    if (time.now - start > bound) {
+      world.fail('K1', different[0] ?? `${[...world.calls.open][0]?.text} has not settled`)
+      break
+    }
+    await world.pass(25)
+    checkStep(world)
+  }
+  for (const ledger of world.ledgers.values()) ledger.compare()
+  for (const actor of actors) {
+    if (actor.state === 'open' && actor.backlog.size > 0) world.fail('pending', `${actor.name} keeps writes waiting`)
+  }
+  return time.now - start
+}
+
+function differences(world: World): string[] {
+  const patience = world.settings.latency + 3
+  return world.actors
+    .filter(({ state }) => state === 'open')
+    .flatMap(({ followers }) => followers.map((follower) => follower.difference(patience)))
+    .filter((difference) => difference !== null)
+}
+
+/** Room for as many writes as ever, and the stream is alive: each client writes, and all hear of it. */
+export async function checkAlive(world: World): Promise<void> {
+  const { settings } = world
+  for (const actor of world.actors) {
+    if (actor.state !== 'open') continue
+    const [follower] = actor.followers
+    const count = Math.min(settings.maxPending, 20)
+    for (let i = 0; i < count; i++)
+      follower?.caller.set(settings.keys[i % settings.keys.length] as string, -1 - i, null)
+    await world.pass(0)
+  }
+  await converge(world, settings.writeTimeout + 10_000)
+}
+
+/** Once the horizon is passed and somebody writes, the store keeps nothing of what is gone. */
+export async function checkHorizon(world: World): Promise<void> {
+  const [follower] = world.actors.find(({ state }) => state === 'open')?.followers ?? []
+  if (follower === undefined) return
+  await world.pass(world.settings.retention + 1)
+  follower.caller.delete(world.settings.keys[0] as string)
+  await converge(world, world.settings.writeTimeout + 10_000)
+  const { now } = world.time
+  const kept = follower.ledger.stored.state.stored.filter(({ json, deadline }) => json === null && deadline < now - 100)
+  if (kept.length > 0) world.fail('X4', `the store still keeps marks of ${kept.map(({ key }) => key)}`)
+}
+
+/** Everybody goes: nothing stays. */
+export async function checkEnd(world: World): Promise<void> {
+  for (const actor of world.actors) if (actor.state === 'open') actor.close()
+  await world.pass(6000)
+  checkStep(world)
+  for (const actor of world.actors) {
+    if (actor.state !== 'closed') world.fail('W7', `${actor.name} is not closed`)
+  }
+  for (const call of world.calls.open) world.fail('W6', `${call.text} never settled`)
+}

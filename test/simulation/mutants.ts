@@ -1,0 +1,206 @@
+/** Deliberate faults: each is a replacement in one source file, and must be caught by the simulation. */
+
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+}
+
+const replica = 'src/core/replica.ts'
+const writer = 'src/core/writer.ts'
+const subscription = 'src/core/subscription.ts'
+const collection = 'src/core/collection.ts'
+const session = 'src/transports/memory/session.ts'
+const store = 'src/transports/memory/store.ts'
+const transport = 'src/transports/memory/transport.ts'
+
+const mutant = (name: string, file: string, from: string, to: string): Mutant => ({ name, file, from, to })
+
+export const mutants: readonly Mutant[] = [
+  mutant('no check for gaps', session, 'if (first > this.#position + 1)', 'if (first < 0)'),
+  mutant('no audit', transport, 'for (const session of [...this.#sessions]) session.audit()', ''),
+  mutant(
+    'news of another epoch are taken',
+    session,
+    'if (epoch !== this.#epoch) return this.end',
+    'if (false) return this.end',
+  ),
+  mutant('a late echo counts', replica, 'if (n > this.#known(key)) this.#accept', 'this.#accept'),
+  mutant('a late answer counts', replica, "if (!later && (write.kind === 'set' ? n <= known : n < known)) return", ''),
+  mutant(
+    'marks of what is gone are pruned at once',
+    replica,
+    'if (isCurrent && (oldest.mark.n > known || isYoung)) break',
+    '',
+  ),
+  mutant(
+    'marks are pruned though older echoes may come',
+    replica,
+    'if (isCurrent && (oldest.mark.n > known || isYoung)) break',
+    'if (isCurrent && isYoung) break',
+  ),
+  mutant(
+    'what is over the position hides in a delta',
+    replica,
+    'this.#incomplete && this.position',
+    'false && this.position',
+  ),
+  mutant(
+    'a set is told after the listener of its expire unsubscribed',
+    replica,
+    'if (this.#discarded) return\n    const held = this.entries.get(key)\n    const previous',
+    'const held = this.entries.get(key)\n    const previous',
+  ),
+  mutant(
+    'delayed news keep a closed client alive',
+    transport,
+    'for (const timer of this.#delayed) this.clock.clearTimeout(timer)',
+    '',
+  ),
+  mutant(
+    'the timer of the audit stays',
+    transport,
+    'if (this.#audit !== undefined) this.clock.clearTimeout(this.#audit)',
+    '',
+  ),
+  mutant(
+    'the floor is not kept',
+    replica,
+    'this.#floor = Math.max(this.#floor, n)\n    this.position',
+    'this.position',
+  ),
+  mutant('another epoch is no fork', replica, 'this.#fork(epoch, common, restores)', 'this.#epoch = epoch'),
+  mutant(
+    'numbers of what was lost are kept',
+    replica,
+    'if (own === undefined && n <= common) return n',
+    'if (own === undefined) return n',
+  ),
+  mutant('an own write ahead is forgotten at the fork', replica, 'if (own?.epoch === epoch) return own.n', ''),
+  mutant('an answer of an epoch that was left counts', replica, 'if (this.#left.has(epoch)) return', ''),
+  mutant('nothing is in doubt', replica, 'this.doubts.raise(key, origin, own === undefined ? common : 0)', 'return 0'),
+  mutant(
+    'what the store has from before its loss is told',
+    replica,
+    'if (this.doubts.isOlder(change, this.#clock.now())) return\n',
+    '',
+  ),
+  mutant(
+    'what is in doubt is dropped after whole contents',
+    replica,
+    '!told.has(key) && this.doubts.get(key) === undefined &&',
+    '!told.has(key) &&',
+  ),
+  mutant('what was not told stays', replica, 'this.#dropUntold(this.#told, n)\n', ''),
+  mutant('what was not told is dropped, however new', replica, ' && entry.n <= n)\n', ')\n'),
+  mutant(
+    'expiry is early',
+    replica,
+    'Math.ceil(this.#clock.now() + leftMs)',
+    'Math.ceil(this.#clock.now() + leftMs) - 3',
+  ),
+  mutant('the old deadline stays', replica, '        timed.deadline = deadline\n', ''),
+  mutant(
+    'a ttl outlives a set without one',
+    replica,
+    'if (held instanceof TimedEntry) this.#due.remove(held)\n        this',
+    'this',
+  ),
+  mutant('the timer of expiry is not set again', replica, 'if (!this.#discarded) this.#arm()', ''),
+  mutant(
+    'the timer of expiry stays',
+    replica,
+    'if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)\n  }',
+    '}',
+  ),
+  mutant('equal contents are told', replica, 'if (!same) this.#tell', 'this.#tell'),
+  mutant('equal contents give another object', replica, 'same ? (previous as Readonly<T>) : item', 'item'),
+  mutant('previous is the item itself', replica, 'kept, previous, cause)', 'kept, kept, cause)'),
+  mutant(
+    'the event comes before the change',
+    replica,
+    'this.entries.delete(key)\n    this.#tell(event, key, n, held.item, held.item, cause)',
+    'this.#tell(event, key, n, held.item, held.item, cause)\n    this.entries.delete(key)',
+  ),
+  mutant('an unsubscribed replica goes on', replica, 'this.#discarded = true\n', ''),
+  mutant('a clear drops what is newer', replica, 'if (newer && (ahead || !this.#ahead.delete(key))) continue\n', ''),
+  mutant('own writes wait for the echo', collection, 'this.#subscription?.written(write, epoch, outcome)', ''),
+  mutant('stale is not told', subscription, 'if (wasLive) this.#listener.stale(error)', 'if (wasLive) return'),
+  mutant('ready comes at every proof', subscription, 'if (caughtUp) {', 'if (true) {'),
+  mutant(
+    'ready does not wait for what is in doubt',
+    subscription,
+    'this.replica.doubts.size > 0 || this.#session',
+    'this.#session',
+  ),
+  mutant(
+    'a session that failed is the last',
+    subscription,
+    'if (this.#up) this.#beginAfter',
+    'if (false) this.#beginAfter',
+  ),
+  mutant('superseded callers are forgotten', writer, 'older.callers.push(...callers)', 'older.callers = callers'),
+  mutant(
+    'what was sent may be superseded',
+    writer,
+    'if (given && this.#flight === flight) this.#flight = null',
+    'this.#flight = null',
+  ),
+  mutant(
+    'a batch goes again with a new number',
+    writer,
+    'send(this.#place, flight.batch)',
+    'send(this.#place, { ...flight.batch, sequence: ++this.#sequence })',
+  ),
+  mutant('a batch is sent once only', writer, 'if (!this.#flight.sent) this.#send(this.#flight)', ''),
+  mutant('a write under way is refused for certain', writer, "overdue(pending, 'unknown')", "overdue(pending, 'no')"),
+  mutant(
+    'a retry that is refused is refused for certain',
+    writer,
+    "flight.uncertain ? 'unknown' : (",
+    "flight.uncertain && false ? 'unknown' : (",
+  ),
+  mutant(
+    'room for waiting writes is not given back',
+    writer,
+    'for (const pending of queue) this.#writer.admit(-1, -pending.bytes)',
+    '',
+  ),
+  mutant('writes wait without bound', writer, 'count > 0 && this.#waiting + count > maxPending', 'false'),
+  mutant('the store has no fence', store, 'last !== undefined && last.sequence > sequence', 'false'),
+  mutant(
+    'the store takes a batch twice',
+    store,
+    'if (last?.sequence === sequence) return { written: last.written }',
+    '',
+  ),
+  mutant(
+    'the store reverses a batch',
+    store,
+    'const outcomes = writes.map((write) => this.#take(write, changes, retention))',
+    'const outcomes = [...writes].reverse().map((write) => this.#take(write, changes, retention)).reverse()',
+  ),
+  mutant(
+    'the store forgets deletes',
+    store,
+    'else if (from !== null && n > (after ?? common)) changes.push({ kind: gone, key, n })',
+    '',
+  ),
+  mutant('the store does not know that it forgot', store, 'this.#forgotten = Math.max(this.#forgotten, due.n)', ''),
+  mutant('the store puts back without condition', store, '!isOlder(before, restores)', 'false'),
+  mutant('the store puts back out of another epoch', store, 'restores.epoch !== this.at.epoch || ', ''),
+  mutant('the store puts back over a clear', store, ' || this.#cleared > restores.floor', ''),
+  mutant(
+    'the store keeps the old deadline',
+    store,
+    'ttlMs === null ? Infinity : now + ttlMs',
+    'ttlMs === null ? (before?.deadline ?? Infinity) : now + ttlMs',
+  ),
+  mutant(
+    'a rollback begins no epoch',
+    store,
+    'this.#epochs = [...epochs, { id: newId(), floor: head }]',
+    'this.#epochs = epochs.length > 0 ? [...epochs] : this.#epochs',
+  ),
+]
