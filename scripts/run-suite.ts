@@ -1,0 +1,97 @@
+/**
+ * Runs one file of uvu suites in a process of its own and judges what came of it. uvu ends with success also after a
+ * `before` that threw or a suite that was never run, so its exit code is not enough: its closing block must be there,
+ * and every test of it must have passed.
+ */
+import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface Verdict {
+  passed: number
+  failed: number
+  skipped: number
+  /** Why the file is not good, a line each; empty if it is. */
+  faults: string[]
+  /** Why tests were skipped: the lines `skip: …` of the output. */
+  skips: string[]
+  /** What was measured: the lines `# …` of the output. */
+  notes: string[]
+  output: string
+  ms: number
+}
+
+/** The temporary directory of each process group. */
+const running = new Map<number, string>()
+
+export async function runSuite(file: string, timeout: number, env: NodeJS.ProcessEnv = {}): Promise<Verdict> {
+  const start = performance.now()
+  const faults = forgotten(await readFile(file, 'utf8'))
+  // Here, so that what a killed process left can be removed.
+  const temp = await mkdtemp(join(tmpdir(), 'memis-test-'))
+  const { FORCE_COLOR: _, ...inherited } = process.env
+  // Detached: a process group of its own, so that whatever the file has started ends with it.
+  const child = spawn(process.execPath, ['--require', join(__dirname, 'loud-hooks.cjs'), '--import', 'tsx', file], {
+    env: { ...inherited, NO_COLOR: '1', MEMIS_TMP: temp, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const group = child.pid as number
+  running.set(group, temp)
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+  child.stderr.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+  const timer = setTimeout(() => {
+    faults.push(`not done after ${timeout / 1000} s`)
+    endGroup(group)
+  }, timeout)
+  child.on('exit', (code, signal) => {
+    if (code !== 0) faults.push(signal ? `ended by ${signal}` : `exit code ${code}`)
+    endGroup(group)
+  })
+  await new Promise((resolve) => child.on('close', resolve))
+  clearTimeout(timer)
+  running.delete(group)
+  rmSync(temp, { recursive: true, force: true })
+
+  const blocks = [...output.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm)]
+  const [total = 0, passed = 0, skipped = 0] = blocks[0]?.slice(1).map(Number) ?? []
+  if (blocks.length !== 1) faults.push(`uvu's closing block stands there ${blocks.length} times`)
+  else if (total === 0) faults.push('no tests')
+  if (passed < total) faults.push(`${total - passed} of ${total} tests did not pass`)
+  const skips = linesWith('skip:', output)
+  const notes = linesWith('#', output)
+  if (skips.length < skipped) faults.push(`${skipped - skips.length} tests were skipped without a reason`)
+  const failed = Math.max(total - passed, faults.length > 0 ? 1 : 0)
+  return { passed, failed, skipped, faults, skips, notes, output, ms: performance.now() - start }
+}
+
+/** Ends what still runs, for a runner that is interrupted itself. */
+export function endSuites(): void {
+  for (const [group, temp] of running) {
+    endGroup(group)
+    rmSync(temp, { recursive: true, force: true })
+  }
+}
+
+/** uvu writes a suite's name and its dots without a line of their own, so such a line may begin behind them. */
+function linesWith(mark: string, output: string): string[] {
+  return [...output.matchAll(new RegExp(`(?:^|[•✘] | {2})${mark} (.+)$`, 'gm'))].map((match) => match[1] as string)
+}
+
+function endGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL')
+  } catch {
+    // Nobody is left in it.
+  }
+}
+
+/** A suite whose run() was forgotten leaves no trace where another one in the file has run. */
+function forgotten(source: string): string[] {
+  const names = [...source.matchAll(/\b(\w+) = suite\b/g)].map((match) => match[1] as string)
+  if (/import \{[^}]*\btest\b[^}]*\} from 'uvu'/.test(source)) names.push('test')
+  return names.filter((name) => !source.includes(`${name}.run()`)).map((name) => `${name}.run() is missing`)
+}

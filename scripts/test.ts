@@ -1,0 +1,100 @@
+/**
+ * `npm test`: types, lint, every suite in a process of its own, two at a time, and the coverage of src.
+ *
+ *   npm test -- redis        only the files whose path contains "redis"; no types, lint or coverage
+ *   npm run test:all         the slow suites (*.slow.ts) as well
+ *
+ * Everything that was checked counts; the last line is the sum, and the exit code says the same.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { reportCoverage } from './coverage'
+import { endSuites, runSuite } from './run-suite'
+
+const root = resolve(__dirname, '..')
+const atOnce = 2
+const timeout = 120_000
+const slowTimeout = 900_000
+const wantedLines = 95
+
+const slow = process.argv.includes('--slow')
+const wanted = process.argv.slice(2).find((arg) => !arg.startsWith('-'))
+const dumps = mkdtempSync(join(tmpdir(), 'memis-coverage-'))
+const sum = { passed: 0, failed: 0, skipped: 0 }
+
+process.on('exit', () => {
+  endSuites()
+  rmSync(dumps, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
+
+async function main(): Promise<void> {
+  const files = await findFiles()
+  const jobs = files.map((file) => () => suite(file))
+  if (!wanted) {
+    jobs.unshift(
+      () => check('lint', 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '--error-on-warnings', '.'),
+      () => check('types', 'node_modules/typescript/bin/tsc', '--noEmit', '--pretty', 'false'),
+    )
+  }
+  const worker = async () => {
+    for (let job = jobs.shift(); job; job = jobs.shift()) await job()
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  if (files.length === 0) tell('suites', 0, { failed: 1 }, ['no test file is called so'])
+  if (!wanted) {
+    const start = performance.now()
+    const { ok, output } = await reportCoverage(dumps, wantedLines)
+    tell('coverage', performance.now() - start, ok ? { passed: 1 } : { failed: 1 }, [], output)
+  }
+  const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''
+  console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)
+  process.exitCode = sum.failed > 0 ? 1 : 0
+}
+
+/** The package's test first, since it takes longest: the others fill the second place meanwhile. */
+async function findFiles(): Promise<string[]> {
+  const name = slow ? /\.(test|slow)\.ts$/ : /\.test\.ts$/
+  const all = await readdir(join(root, 'test'), { recursive: true })
+  const files = all.map((file) => `test/${file}`).filter((file) => name.test(file) && file.includes(wanted ?? ''))
+  const last = (file: string) => (file.startsWith('test/package/') ? 0 : 1)
+  return files.sort((a, b) => last(a) - last(b) || a.localeCompare(b))
+}
+
+async function suite(file: string): Promise<void> {
+  const env = { NODE_V8_COVERAGE: dumps }
+  const verdict = await runSuite(join(root, file), file.endsWith('.slow.ts') ? slowTimeout : timeout, env)
+  const lines = [...verdict.notes, ...verdict.skips.map((skip) => `skipped: ${skip}`), ...verdict.faults]
+  tell(file, verdict.ms, verdict, lines, verdict.failed > 0 ? verdict.output : '')
+}
+
+async function check(name: string, script: string, ...args: string[]): Promise<void> {
+  const start = performance.now()
+  await promisify(execFile)(process.execPath, [script, ...args], { cwd: root }).then(
+    () => tell(name, performance.now() - start, { passed: 1 }),
+    ({ stdout, stderr }) => tell(name, performance.now() - start, { failed: 1 }, [], stdout + stderr),
+  )
+}
+
+interface Counts {
+  passed?: number
+  failed?: number
+  skipped?: number
+}
+
+function tell(name: string, ms: number, counts: Counts, lines: string[] = [], output = ''): void {
+  const { passed = 0, failed = 0, skipped = 0 } = counts
+  sum.passed += passed
+  sum.failed += failed
+  sum.skipped += skipped
+  const told = [`${passed} passed`, ...(failed ? [`${failed} failed`] : []), ...(skipped ? [`${skipped} skipped`] : [])]
+  console.log(`${failed ? 'FAIL' : ' ok '} ${name}  ${told.join(', ')}  ${(ms / 1000).toFixed(1)} s`)
+  for (const line of lines) console.log(`       ${line}`)
+  if (output) console.log(`\n${output.trimEnd()}\n`)
+}
+
+main()
