@@ -1,0 +1,58 @@
+/** Each way in which a file of tests can go wrong is red; uvu itself lets several of them pass. */
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { runSuite } from '../../scripts/run-suite'
+
+const test = suite('run-suite')
+
+const run = (name: string, timeout = 20_000) =>
+  runSuite(join(__dirname, 'fixtures', `${name}.ts`), timeout, { NODE_V8_COVERAGE: '' })
+
+test('a good file: counts, reasons and notes', async () => {
+  const verdict = await run('passes')
+  const { passed, failed, skipped, faults, skips, notes } = verdict
+  assert.equal(
+    { passed, failed, skipped, faults, skips, notes },
+    {
+      passed: 2,
+      failed: 0,
+      skipped: 1,
+      faults: [],
+      skips: ['K9 in full: the store cannot'],
+      notes: ['3 things measured', 'and one behind a dot'],
+    },
+  )
+})
+
+const bad: [file: string, passed: number, faults: RegExp][] = [
+  ['fails', 1, /^exit code 1, 1 of 2 tests did not pass$/],
+  ['throws-before', 0, /^1 of 1 tests did not pass$/],
+  ['throws-after-each', 0, /1 of 1 tests did not pass$/],
+  ['throws-on-load', 0, /^exit code 1, .*block stands there 0 times$/],
+  ['throws-afterwards', 1, /^exit code 1$/],
+  ['never-run', 0, /^test.run\(\) is missing, .*block stands there 0 times$/],
+  ['one-never-run', 1, /^other.run\(\) is missing$/],
+  ['no-tests', 0, /^no tests$/],
+  ['skips-in-silence', 1, /^1 tests were skipped without a reason$/],
+  ['ends-early', 0, /^exit code 1, .*block stands there 0 times$/],
+]
+for (const [file, passed, faults] of bad) {
+  test(`${file} is red`, async () => {
+    const verdict = await run(file)
+    assert.match(verdict.faults.join(', '), faults)
+    assert.is(verdict.passed, passed)
+    assert.is(verdict.failed, 1)
+    if (file === 'throws-before') assert.match(verdict.output, 'no server')
+  })
+}
+
+test('a file that hangs is ended, and what it has started too', async () => {
+  const verdict = await run('hangs', 2000)
+  assert.match(verdict.faults.join(', '), /^not done after 2 s, ended by SIGKILL/)
+  assert.is(verdict.failed, 1)
+  // Its child had inherited the output: had it lived on, there would be no verdict.
+  assert.is(verdict.notes.length, 1)
+})
+
+test.run()
