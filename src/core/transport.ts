@@ -4,10 +4,11 @@
  *
  * **Numbers.** Each write that a store takes gets a number from it, higher than that of every earlier write to the
  * same collection. Numbers are compared within an *epoch*: one unbroken history of the store. A store that lost or
- * forked its contents begins a new epoch. A {@link Revision} is both.
+ * forked its contents begins a new epoch, whose name is greater, as a string, than those of the epochs before it (by the
+ * store's clock, at the least). A {@link Revision} is both.
  *
- * **Order.** `write` is called for one collection at a time: the next batch of a place is handed over when the one
- * before it has settled or was given up. The writes of a batch take effect in their order. A change may reach a sink
+ * **Order.** A writer has one batch of a place under way: its next one is handed over when that has settled or was
+ * given up. The writes of a batch take effect in their order. A change may reach a sink
  * more than once or after a newer one of its key (the core compares numbers), but `live(at)` says that every change
  * up to `at` has been told.
  *
@@ -107,26 +108,29 @@ export interface Batch {
   readonly writes: readonly Write[]
 }
 
-export type Write = {
-  readonly restores?: Restores
-} /** Replaces the whole item. `ttlMs` counts from when the store takes it; null for no expiry. */ & (
-  | { readonly kind: 'set'; readonly key: string; readonly item: EncodedItem; readonly ttlMs: number | null }
+export type Write = { readonly restores?: Restores } & (
+  | /** Replaces the whole item. `ttlMs` counts from when the store takes it; null for no expiry. */ {
+      readonly kind: 'set'
+      readonly key: string
+      readonly item: EncodedItem
+      readonly ttlMs: number | null
+    }
   | { readonly kind: 'delete'; readonly key: string }
-  /** Deletes everything. Always alone in its batch. */
-  | { readonly kind: 'clear' }
+  | /** Deletes everything. Always alone in its batch. */ { readonly kind: 'clear' }
 )
 
 /**
  * A write that puts back what the store lost. It is taken only if the store is still in `epoch`, and the store knows nothing of the key, or its number for
- * it is `floor` or lower, or it was itself put back from an older origin of the same epoch; else it is refused. A delete
- * that is taken leaves a mark even where there was nothing. All writes of a batch restore, in the same epoch, or none.
+ * it is `floor` or lower, or it was itself put back from an older origin; else it is refused. A delete
+ * that is taken leaves a mark even where there was nothing. All writes of a batch restore, in the same epoch, or none. The store
+ * keeps the origin with what it took, and tells it with the change.
  */
 export interface Restores {
   /** The epoch in which `floor` counts. */
   readonly epoch: string
   /** Up to this number the store's history is the one that the write was taken in. */
   readonly floor: number
-  /** The revision of the write when the store first took it. */
+  /** The revision of the write when a store first took it. */
   readonly origin: Revision
 }
 
@@ -139,9 +143,10 @@ export interface Written {
 export type Outcome =
   /**
    * Taken. For a delete that found nothing, `n` is any number as of which the key was absent, and `gone` says what
-   * took the item where that is known. For a clear, everything numbered `n` or lower is gone.
+   * took the item where that is known. For a clear, everything numbered `n` or lower is gone. `leftMs` is the time that
+   * a set has left, where that is not `ttlMs`: the store allows less, or had taken the write some time ago.
    */
-  | { readonly n: number; readonly existed: boolean; readonly gone?: Gone }
+  | { readonly n: number; readonly existed: boolean; readonly gone?: Gone; readonly leftMs?: number | null }
   /** A restoring write that was not taken: the store knows better, and watchers that were told all up to `asOf` know why. */
   | { readonly refused: true; readonly asOf: number }
   /** Refused by the store; the error's `stored` is set. */
@@ -157,8 +162,10 @@ export type Change =
       readonly n: number
       readonly item: unknown
       readonly leftMs: number | null
+      /** Where it was put back after a loss: the revision that it first had. */
+      readonly origin?: Revision
     }
-  | { readonly kind: Gone; readonly key: string; readonly n: number }
+  | { readonly kind: Gone; readonly key: string; readonly n: number; readonly origin?: Revision }
 
 /** The core's end of a watch. After `stale`, or after the watch is closed, it must not be called. */
 export interface Sink {
