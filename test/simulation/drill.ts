@@ -77,6 +77,32 @@ export async function cutDrill(world: World): Promise<void> {
   await converge(world, 20_000)
 }
 
+/** A process is so late that a newer item arrives before it has told that the older one expired; its listener then leaves. */
+export async function lateDrill(world: World): Promise<void> {
+  const { random, settings } = world
+  const [late, writer] = world.actors.filter(({ awake }) => awake)
+  if (late === undefined || writer === undefined) return
+  const follower = random.pick(late.followers)
+  const key = random.pick(settings.keys)
+  const ttl = 4 * settings.latency + 10
+  const other = writer.followers.find(({ collection }) => collection.name === follower.collection.name)
+  other?.caller.set(key, -200, ttl)
+  await world.pass(settings.latency * 2 + 1)
+  late.stalled = true
+  other?.caller.set(key, -201, null)
+  await world.pass(ttl)
+  follower.mischief = () => {
+    follower.mischief = null
+    follower.unsubscribe()
+  }
+  late.resume()
+  await world.pass(1)
+  follower.mischief = null
+  checkStep(world)
+  if (follower.expected === 'idle') follower.subscribe()
+  await converge(world, 20_000)
+}
+
 async function work(world: World, workload: Workload, count: number): Promise<void> {
   for (let i = 0; i < count && world.violation === null; i++) {
     workload.act()
