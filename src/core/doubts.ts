@@ -2,17 +2,21 @@
  * What a store lost, or may have: keys of which a replica knows a later change than the store's history has. The store's
  * newer changes overrule them; the rest is put back, or given up. No I/O.
  */
+import { precedes } from './epochs'
 import type { Change, Revision } from './transport'
 
-/** What came of a store's loss: how many keys it lost, and how many of those are back as they were. */
+/** What came of a store's loss: how many keys it lost, and how many of those some replica has put back. */
 export interface LossReport {
   readonly lost: number
   readonly restored: number
 }
 
+/** What became of a key. */
+export type Fate = Exclude<Change, { kind: 'lost' }>
+
 /** An older state of a key, which the store has instead, and when it was told. */
 export interface Older {
-  readonly change: Change
+  readonly change: Fate
   readonly at: number
 }
 
@@ -41,8 +45,13 @@ export class Doubts {
     return this.#doubts.get(key)
   }
 
+  /** What is in doubt already keeps its first origin. */
   raise(key: string, origin: Revision, floor: number): void {
-    if (this.#doubts.has(key)) return
+    const doubt = this.#doubts.get(key)
+    if (doubt !== undefined) {
+      doubt.floor = Math.max(doubt.floor, floor)
+      return
+    }
     this.#doubts.set(key, { origin, floor, older: undefined })
     this.#lost++
   }
@@ -55,10 +64,15 @@ export class Doubts {
     }
   }
 
-  /** Whether a change is older than what is in doubt; it is kept, for the case that nothing comes of putting that back. */
-  isOlder(change: Change, at: number): boolean {
+  /**
+   * Whether a change is no news of a key that is in doubt: the store has it from before what it lost, or somebody put back an
+   * older one. It is kept, for the case that nothing comes of putting back what is in doubt.
+   */
+  overrules(change: Fate, at: number): boolean {
     const doubt = this.#doubts.get(change.key)
-    if (doubt === undefined || change.n > doubt.floor) return false
+    if (doubt === undefined) return false
+    const { n, origin } = change
+    if (n > doubt.floor && (origin === undefined || !precedes(origin, doubt.origin))) return false
     doubt.older = { change, at }
     return true
   }

@@ -1,5 +1,5 @@
 /** Where a replica goes on from, when its store may have lost or forked its history. No I/O. */
-import type { Position } from './transport'
+import type { Position, Revision } from './transport'
 
 /** One history of a store: its name, and the number it began after. */
 export interface Epoch {
@@ -38,4 +38,9 @@ export function resume(from: Position | null, { epochs, head, forgotten }: Histo
     return { after: from.n >= forgotten && !from.whole ? from.n : null, common: same ? Infinity : common }
   }
   return { after: null, common: 0 }
+}
+
+/** Whether a write was taken before another one, in whatever epochs. What was taken since a loss is newer than what was lost. */
+export function precedes(one: Revision, other: Revision): boolean {
+  return one.epoch === other.epoch ? one.n < other.n : one.epoch < other.epoch
 }

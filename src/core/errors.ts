@@ -19,6 +19,7 @@ export const errorCodes = {
   STORE_REFUSED: 'the store refused a write or a read; `cause` has its own words',
   UNAUTHORIZED: 'wrong password, or the user lacks a permission',
   UNSUPPORTED_STORE: 'the store is too old, or set up in a way that cannot serve',
+  STORE_EVICTS: 'a warning: the store may remove items when its memory is full, and is searched for such losses slowly',
   MISSING_PACKAGE: 'the package that the chosen transport needs is not installed',
   DISCONNECTED: 'the store cannot be reached; memis goes on trying',
   OUT_OF_TOUCH: 'a replica noticed that it may have missed changes; it catches up by itself',

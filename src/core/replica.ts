@@ -4,11 +4,11 @@
  */
 import type { Clock } from './clock'
 import { decodeItem, encodeItem, equalItems } from './codec'
-import { Doubts, type Older } from './doubts'
+import { Doubts, type Fate, type Older } from './doubts'
 import { MemisError, quote } from './errors'
 import { type Due, ExpiryQueue } from './expiry'
 import { isKey } from './names'
-import type { Change, Gone, Outcome, Position, Revision, Write } from './transport'
+import type { Change, Gone, Position, Revision, Taken, Write } from './transport'
 
 /** Why a replica changed: by its first contents, by news, or by catching up after it was out of touch. */
 export type Cause = 'snapshot' | 'live' | 'resync'
@@ -81,6 +81,8 @@ export class Replica<T extends object> {
   readonly #due = new ExpiryQueue<TimedEntry<T>>()
   /** What the store lost, or may have. */
   readonly doubts = new Doubts()
+  /** What was put back after a loss, and not written since: the revision that it first had. */
+  readonly #origins = new Map<string, Revision>()
   /** The epochs before this one, newest first. */
   #past: readonly Revision[] = []
   /** All that this replica was in and left: an answer that comes from one of them is of a write that was lost. */
@@ -95,6 +97,8 @@ export class Replica<T extends object> {
   /** While the whole contents are told: the keys that were. */
   #told: Set<string> | null = null
   #cause: Cause = 'snapshot'
+  /** What the store lost is to be put back. */
+  #restores = false
   #timer: unknown
   #timerAt = Infinity
   #discarded = false
@@ -113,12 +117,13 @@ export class Replica<T extends object> {
   /** A session begins: see `Sink.begin`. `restores`: what the store lost is to be kept and put back, not dropped. */
   begin(how: 'delta' | 'whole', epoch: string, common: number, restores: boolean): void {
     this.#cause = this.position === null ? 'snapshot' : 'resync'
+    this.#restores = restores
     this.#told = how === 'whole' ? new Set() : null
     this.#floor = Math.max(
       how === 'whole' ? 0 : (this.position?.n ?? 0),
       this.#cleared?.epoch === epoch ? this.#cleared.n : 0,
     )
-    if (epoch !== this.#epoch || this.#ahead.size > 0) this.#fork(epoch, common, restores)
+    if (epoch !== this.#epoch || this.#ahead.size > 0) this.#fork(epoch, common)
     else if (epoch === this.position?.epoch && common < Infinity) this.#renumber((_, n) => (n > common ? 0 : n))
   }
 
@@ -147,25 +152,25 @@ export class Replica<T extends object> {
    * The outcome of an own write, as soon as it is known: its event comes before its promise settles (W3). Returns whether
    * it comes from another epoch than the session's: then it counts as newest, until another session tells which one is over.
    */
-  written(write: Write, epoch: string, outcome: Extract<Outcome, { n: number }>): boolean {
+  written(write: Write, epoch: string, outcome: Taken): boolean {
     if (this.#left.has(epoch)) return false
     const ahead = epoch !== this.#epoch
     if (write.kind === 'clear') this.#clear({ epoch, n: outcome.n }, ahead)
-    else if (ahead) this.#writtenAhead(write, { epoch, n: outcome.n }, outcome.gone)
-    else this.#take(write, outcome.n, outcome.gone)
+    else if (ahead) this.#writtenAhead(write, { epoch, n: outcome.n }, outcome)
+    else this.#take(write, outcome.n, outcome)
     return ahead && this.#epoch !== null
   }
 
-  #writtenAhead(write: KeyWrite, at: Revision, gone: Gone | undefined): void {
+  #writtenAhead(write: KeyWrite, at: Revision, outcome: Taken): void {
     const own = this.#ahead.get(write.key)
     if (own?.epoch === at.epoch && own.n >= at.n) return
     this.#expireIfDue(write.key)
     if (this.#discarded) return
     this.#ahead.set(write.key, at)
-    this.#take(write, Infinity, gone)
+    this.#take(write, Infinity, outcome)
   }
 
-  #take(write: KeyWrite, n: number, gone: Gone | undefined): void {
+  #take(write: KeyWrite, n: number, { gone = 'delete', leftMs }: Taken): void {
     const { key } = write
     const known = this.#known(key)
     // Answers come in the order of the calls: one that is ahead counts over all else, until another one comes.
@@ -173,10 +178,11 @@ export class Replica<T extends object> {
     // A number that is known is the echo's, which came first; of a delete, it may be the item's own.
     if (!later && (write.kind === 'set' ? n <= known : n < known)) return
     this.doubts.resolve(key, write.restores !== undefined)
+    this.#remember(key, write.restores?.origin)
     // What expired here while it was put back expires there as well: it is not told anew.
     const expired = write.restores !== undefined && !this.entries.has(key)
-    if (write.kind === 'set' && !expired) this.#put(key, n, write.item.item as Readonly<T>, write.ttlMs, 'live')
-    else this.#drop(expired ? 'expire' : (gone ?? 'delete'), key, n, 'live')
+    if (write.kind === 'delete' || expired) return this.#drop(expired ? 'expire' : gone, key, n, 'live')
+    this.#put(key, n, write.item.item as Readonly<T>, leftMs === undefined ? write.ttlMs : leftMs, 'live')
   }
 
   /** The write that puts a key back as it was; undefined where that is not in doubt any more. */
@@ -220,19 +226,34 @@ export class Replica<T extends object> {
       this.#listener.report(new MemisError('UNDECODABLE', 'a change without proper kind, key, number and time left'))
       return
     }
-    const { kind, key, n } = change
+    const { key, n } = change
     this.#told?.add(key)
-    if (this.doubts.get(key) !== undefined) {
-      // What the store has is older than what it lost: that is put back.
-      if (this.doubts.isOlder(change, this.#clock.now())) return
-      const held = this.entries.get(key)
-      this.doubts.resolve(key, kind === 'set' ? held !== undefined && equalItems(held.item, change.item) : !held)
+    if (change.kind === 'lost') return this.#lose(key, n)
+    const doubt = this.doubts.get(key)
+    if (doubt !== undefined) {
+      if (this.doubts.overrules(change, this.#clock.now())) return
+      const { origin } = change
+      this.doubts.resolve(key, origin !== undefined)
+      // What expired here before somebody put it back is over: it is not told anew.
+      const isOver = origin !== undefined && isEqual(origin, doubt.origin) && !this.entries.has(key)
+      if (isOver && n > this.#known(key)) return this.#accept({ kind: 'expire', key, n, origin }, this.#cause)
     }
     if (n > this.#known(key)) this.#accept(change, this.#cause)
   }
 
-  #accept(change: Change, cause: Cause): void {
+  /** The store lost an item that was numbered so: what is held of it, be it older, is the best that there is. */
+  #lose(key: string, n: number): void {
+    const held = this.entries.get(key)
+    const doubt = this.doubts.get(key)
+    if (doubt !== undefined) return this.doubts.raise(key, doubt.origin, n)
+    if (held === undefined || held.n > n) return
+    if (!this.#restores) return this.#drop('delete', key, n, this.#cause)
+    this.doubts.raise(key, this.#origins.get(key) ?? { epoch: this.#epoch as string, n: held.n }, n)
+  }
+
+  #accept(change: Fate, cause: Cause): void {
     const { kind, key, n } = change
+    this.#remember(key, change.origin)
     if (kind !== 'set') return this.#drop(kind, key, n, cause)
     const item = decodeItem(change.item)
     if (item !== undefined) return this.#put(key, n, item as T, change.leftMs, cause)
@@ -321,6 +342,7 @@ export class Replica<T extends object> {
       const isYoung = oldest.mark.since > now - this.#retention && this.#marks.size <= maxMarks
       if (isCurrent && (oldest.mark.n > known || isYoung)) break
       if (isCurrent) this.#marks.delete(oldest.key)
+      if (isCurrent && !this.entries.has(oldest.key)) this.#remember(oldest.key, undefined)
       this.#oldestMark++
     }
     if (this.#markAges.length < 2 * this.#marks.size + 1000) return
@@ -332,8 +354,9 @@ export class Replica<T extends object> {
   #dropUntold(told: ReadonlySet<string>, n: number): void {
     for (const [key, entry] of this.entries) {
       if (this.#discarded) return
-      if (!told.has(key) && this.doubts.get(key) === undefined && entry.n <= n)
-        this.#drop('delete', key, n, this.#cause)
+      if (told.has(key) || this.doubts.get(key) !== undefined || entry.n > n) continue
+      this.#remember(key, undefined)
+      this.#drop('delete', key, n, this.#cause)
     }
   }
 
@@ -347,6 +370,7 @@ export class Replica<T extends object> {
       const newer = ahead ? own?.epoch === cleared.epoch && own.n > cleared.n : entry.n > cleared.n
       if (newer && (ahead || !this.#ahead.delete(key))) continue
       if (ahead) this.#ahead.set(key, cleared)
+      this.#remember(key, undefined)
       this.#drop('delete', key, ahead ? Infinity : cleared.n, 'live')
     }
   }
@@ -355,7 +379,7 @@ export class Replica<T extends object> {
    * Another epoch: what was taken after `common` belongs to a history that the store no longer has. So do own writes of an
    * epoch that is not this one, which was asked for after they were answered.
    */
-  #fork(epoch: string, common: number, restores: boolean): void {
+  #fork(epoch: string, common: number): void {
     const former = this.#epoch
     if (epoch !== former) {
       this.#epoch = epoch
@@ -370,19 +394,25 @@ export class Replica<T extends object> {
       const own = this.#ahead.get(key)
       if (own?.epoch === epoch) return own.n
       if (own === undefined && n <= common) return n
-      const origin = own ?? (former === null ? undefined : { epoch: former, n })
+      const origin = own ?? this.#origins.get(key) ?? (former === null ? undefined : { epoch: former, n })
       // Of an own write of a history that is not known, nothing that the store has is known to be older.
-      if (restores && origin !== undefined && n > 0) this.doubts.raise(key, origin, own === undefined ? common : 0)
+      if (this.#restores && origin !== undefined && n > 0)
+        this.doubts.raise(key, origin, own === undefined ? common : 0)
       this.#incomplete = true
       return 0
     })
     this.#ahead.clear()
-    if (!restores) this.giveUp()
+    if (!this.#restores) this.giveUp()
   }
 
   #leave(epoch: string | null): void {
     if (epoch !== null) this.#left.add(epoch)
     for (const oldest of this.#left) if (this.#left.size > maxPast) this.#left.delete(oldest)
+  }
+
+  #remember(key: string, origin: Revision | undefined): void {
+    if (origin !== undefined) this.#origins.set(key, origin)
+    else if (this.#origins.size > 0) this.#origins.delete(key)
   }
 
   #renumber(numbered: (key: string, n: number) => number): void {
@@ -415,16 +445,20 @@ export class Replica<T extends object> {
   }
 }
 
+const isEqual = (one: Revision, other: Revision) => one.epoch === other.epoch && one.n === other.n
+
 function isChange(change: Change): boolean {
   if (typeof change !== 'object' || change === null) return false
   const { kind, key, n } = change
+  const origin = kind === 'lost' ? undefined : change.origin
+  if (origin !== undefined && (typeof origin.epoch !== 'string' || !Number.isSafeInteger(origin.n))) return false
   if (!isKey(key) || !Number.isSafeInteger(n) || n < 1) return false
   if (kind === 'set') return change.leftMs === null || Number.isFinite(change.leftMs)
-  return kind === 'delete' || kind === 'expire'
+  return kind === 'delete' || kind === 'expire' || kind === 'lost'
 }
 
 /** A change that was told a while ago, as it would be told now. */
-function waited({ change, at }: Older, now: number): Change {
+function waited({ change, at }: Older, now: number): Fate {
   if (change.kind !== 'set' || change.leftMs === null) return change
   return { ...change, leftMs: change.leftMs - (now - at) }
 }

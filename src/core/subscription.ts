@@ -6,8 +6,7 @@
 import type { LossReport } from './doubts'
 import { isPermanent, MemisError } from './errors'
 import { Replica, type ReplicaListener } from './replica'
-import type { Place, Transport, Watch, Write } from './transport'
-import type { Taken } from './writer'
+import type { Place, Taken, Transport, Watch, Write } from './transport'
 
 /** `idle`: not subscribed. `syncing`: the first contents come. `stale`: what is served may be old. */
 export type FreshnessState = 'idle' | 'syncing' | 'live' | 'stale'

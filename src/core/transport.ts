@@ -152,6 +152,8 @@ export type Outcome =
   /** Refused by the store; the error's `stored` is set. */
   | { readonly error: MemisError }
 
+export type Taken = Extract<Outcome, { readonly n: number }>
+
 export type Gone = 'delete' | 'expire'
 
 export type Change =
@@ -163,9 +165,11 @@ export type Change =
       readonly item: unknown
       readonly leftMs: number | null
       /** Where it was put back after a loss: the revision that it first had. */
-      readonly origin?: Revision
+      readonly origin?: Revision | undefined
     }
-  | { readonly kind: Gone; readonly key: string; readonly n: number; readonly origin?: Revision }
+  | { readonly kind: Gone; readonly key: string; readonly n: number; readonly origin?: Revision | undefined }
+  /** The store should have an item of that number, and has none, though nobody deleted it. Told before `live` only. */
+  | { readonly kind: 'lost'; readonly key: string; readonly n: number }
 
 /** The core's end of a watch. After `stale`, or after the watch is closed, it must not be called. */
 export interface Sink {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from './clock'
 import { MemisError } from './errors'
-import type { Batch, Outcome, Place, Transport, Write, Written } from './transport'
+import type { Batch, Place, Taken, Transport, Write, Written } from './transport'
 
 export interface WriterOptions {
   /** How long a write may take (ms). */
@@ -14,8 +14,6 @@ export interface WriterOptions {
   readonly maxPending: number
   readonly maxPendingBytes: number
 }
-
-export type Taken = Extract<Outcome, { n: number }>
 
 /** Hears of each write that was taken, before its promise settles. */
 export type WrittenListener = (write: Write, epoch: string, outcome: Taken) => void

@@ -28,31 +28,46 @@ test('what is in doubt already keeps its first origin, and is counted once', () 
   const doubts = make()
   doubts.raise('a', origin(9, 'e2'), 1)
   assert.deepEqual(doubts.get('a')?.origin, origin(5))
+  assert.equal(doubts.get('a')?.floor, 2)
+  doubts.raise('a', origin(9, 'e2'), 7)
+  assert.equal(doubts.get('a')?.floor, 7, 'the store has nothing newer up to there')
   assert.deepEqual(doubts.takeReport(), { lost: 2, restored: 0 })
 })
 
 test('a change up to the floor is older; it is kept, the newest of them', () => {
   const doubts = make()
-  assert.equal(doubts.isOlder(told('a', 1, {}), 100), true)
-  assert.equal(doubts.isOlder(told('a', 2, { v: 2 }), 200), true)
+  assert.equal(doubts.overrules(told('a', 1, {}), 100), true)
+  assert.equal(doubts.overrules(told('a', 2, { v: 2 }), 200), true)
   assert.deepEqual(doubts.giveUp('a'), { change: told('a', 2, { v: 2 }), at: 200 })
   assert.equal(doubts.get('a'), undefined)
 })
 
 test('a change above the floor is not older, nor is one of what is not in doubt', () => {
   const doubts = make()
-  assert.equal(doubts.isOlder(gone('a', 3), 0), false)
-  assert.equal(doubts.isOlder(gone('c', 1), 0), false)
+  assert.equal(doubts.overrules(gone('a', 3), 0), false)
+  assert.equal(doubts.overrules(gone('c', 1), 0), false)
   assert.equal(doubts.giveUp('a'), undefined)
+})
+
+test('what was put back is older if its origin is, in whatever epoch; else it is not, though somebody put it back', () => {
+  const doubts = make()
+  assert.equal(doubts.overrules(told('a', 9, {}, null, origin(4)), 0), true)
+  assert.equal(doubts.overrules(gone('a', 9, 'delete', origin(4)), 0), true)
+  assert.equal(doubts.overrules(told('a', 9, {}, null, origin(99, 'e0')), 0), true)
+  assert.equal(doubts.overrules(told('a', 9, {}, null, origin(5)), 0), false)
+  assert.equal(doubts.overrules(told('a', 9, {}, null, origin(6)), 0), false)
+  assert.equal(doubts.overrules(told('a', 9, {}, null, origin(1, 'e2')), 0), false)
+  // Numbered within the history that is shared, it is older whatever it was before.
+  assert.equal(doubts.overrules(told('a', 2, {}, null, origin(1, 'e2')), 0), true)
 })
 
 test('when the store has parted once more, the floor is lower, and what it told since counts no more', () => {
   const doubts = make()
-  doubts.isOlder(told('a', 2, {}), 0)
+  doubts.overrules(told('a', 2, {}), 0)
   doubts.lower(1)
   doubts.lower(7)
   assert.equal(doubts.get('a')?.floor, 1)
-  assert.equal(doubts.isOlder(told('b', 2, {}), 0), false)
+  assert.equal(doubts.overrules(told('b', 2, {}), 0), false)
   assert.equal(doubts.giveUp('a'), undefined)
 })
 

@@ -692,7 +692,8 @@ test('what was put back is in doubt no more, keeps its object and gives no event
 
 test('a write made since wins over what was lost, and what another replica put back is as good', () => {
   const { replica, words, contents } = makeLost()
-  replica.changes([told('old', 1, { v: 'old' }), told('a', 3, { v: 'new' }), gone('b', 4)])
+  const b = gone('b', 4, 'delete', { epoch: 'e1', n: 6 })
+  replica.changes([told('old', 1, { v: 'old' }), told('a', 3, { v: 'new' }), b])
   replica.live(4)
   assert.equal(replica.doubts.size, 0)
   assert.deepEqual(words(), ['set a'])
@@ -708,6 +709,92 @@ test('an own write made since wins as well', () => {
   assert.equal(replica.doubts.size, 0)
   assert.deepEqual(contents(), { b: { v: 'new' } })
   assert.deepEqual(replica.doubts.takeReport(), { lost: 2, restored: 0 })
+})
+
+test('what another replica put back of before does not win over what is held, nor bring back what was deleted', () => {
+  const { replica, words, contents } = makeLost()
+  const origin = { epoch: 'e1', n: 4 }
+  replica.changes([told('a', 3, { v: 'older' }, null, origin), told('b', 4, { v: 'older' }, null, origin)])
+  replica.live(4)
+  assert.deepEqual(words(), ['delete old'])
+  assert.deepEqual(contents(), { a: { v: 'a' } })
+  assert.deepEqual(replica.restoration('a')?.restores?.origin, { epoch: 'e1', n: 5 })
+  assert.equal(replica.restoration('b')?.kind, 'delete')
+})
+
+test('what another replica put back that is newer wins, and is told with its origin at the next loss', () => {
+  const { replica, begin, words } = makeLost()
+  const origin = { epoch: 'e1', n: 9 }
+  replica.changes([
+    told('old', 1, { v: 'old' }),
+    gone('a', 3, 'delete', origin),
+    told('b', 4, { v: 'b' }, null, origin),
+  ])
+  replica.live(4)
+  assert.deepEqual(words(), ['delete a', 'set b'])
+  begin('whole', 'e3', 0, true)
+  replica.live(0)
+  assert.deepEqual(replica.restoration('a')?.restores?.origin, origin)
+  assert.deepEqual(replica.restoration('b')?.restores?.origin, origin)
+})
+
+test('what was written since it was put back has no origin but its own', () => {
+  const { replica, begin, ownSet } = makeLost()
+  const origin = { epoch: 'e1', n: 9 }
+  replica.changes([told('a', 3, { v: 'a' }, null, origin), told('b', 4, { v: 'b' }, null, origin)])
+  replica.live(4)
+  ownSet('a', 'own', 5, { epoch: 'e2' })
+  replica.changes([told('b', 6, { v: 'new' })])
+  begin('whole', 'e3', 0, true)
+  replica.live(0)
+  assert.deepEqual(replica.restoration('a')?.restores?.origin, { epoch: 'e2', n: 5 })
+  assert.deepEqual(replica.restoration('b')?.restores?.origin, { epoch: 'e2', n: 6 })
+})
+
+test('what expired while it was in doubt is not told anew when another replica puts it back', () => {
+  const { replica, clock, words } = makeLost({ left: 100 })
+  replica.live(2)
+  clock.advance(100)
+  assert.deepEqual(words(), ['delete old', 'expire a'])
+  replica.changes([told('a', 3, { v: 'a' }, 5, { epoch: 'e1', n: 5 })])
+  clock.advance(5)
+  assert.deepEqual(words(), [])
+  assert.equal(replica.doubts.get('a'), undefined)
+})
+
+test('an item that the store lost without a word is in doubt, and put back over what the store has of it', () => {
+  const { replica, begin, words, contents } = make({ contents: { a: { v: 'a' }, b: { v: 'b' } } })
+  begin('whole', 'e1', Infinity, true)
+  replica.changes([
+    told('b', 2, { v: 'b' }),
+    { kind: 'lost', key: 'a', n: 1 },
+    { kind: 'lost', key: 'never held', n: 1 },
+  ])
+  replica.live(2)
+  assert.deepEqual(contents(), { a: { v: 'a' }, b: { v: 'b' } })
+  assert.deepEqual(replica.doubts.keys, ['a'])
+  assert.deepEqual(replica.restoration('a')?.restores, { epoch: 'e1', floor: 1, origin: { epoch: 'e1', n: 1 } })
+  assert.deepEqual(words(), [])
+})
+
+test('where the store is to be believed, what it lost without a word is deleted; what is newer here is not', () => {
+  const { replica, begin, ownSet, words } = make({ contents: { a: { v: 'a' }, b: { v: 'b' } } })
+  ownSet('b', 'newer', 3)
+  words()
+  begin('delta', 'e1', Infinity)
+  replica.changes([
+    { kind: 'lost', key: 'a', n: 1 },
+    { kind: 'lost', key: 'b', n: 2 },
+  ])
+  replica.live(3)
+  assert.deepEqual(words(), ['delete a'])
+})
+
+test('an answer may tell of less time than was asked for', () => {
+  const { replica, clock, words } = make({ contents: {} })
+  replica.written(setOf('a', { v: 1 }, 1000), 'e1', { n: 1, existed: false, leftMs: 10 })
+  clock.advance(10)
+  assert.deepEqual(words(), ['set a', 'expire a'])
 })
 
 test('what the store has of before the loss does not win over what it lost', () => {

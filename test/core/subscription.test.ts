@@ -363,7 +363,7 @@ test('it is put back 500 at a time, each once, in an order of its own', async ()
 
 test('what it put back is told by the store before the answer comes: it is restored all the same, once', async () => {
   const { transport, log } = makeLost({ contents: [told('a', 1, { v: 1 })] })
-  transport.session.news(told('a', 1, { v: 1 }))
+  transport.session.news(told('a', 1, { v: 1 }, null, { epoch: 'e1', n: 1 }))
   assert.deepEqual(log(), ['ready resync 1, lost 1, restored 1'])
   await take(transport.call)
   assert.deepEqual(log(), [])
@@ -403,7 +403,7 @@ test('who was away for longer than deletes are remembered puts nothing back', ()
 
 test('what others have put back need not be; what they have written since wins', async () => {
   const { transport, clock, log, contents } = makeLost()
-  transport.session.sink.changes([told('a', 1, { v: 1 })])
+  transport.session.sink.changes([told('a', 1, { v: 1 }, null, { epoch: 'e1', n: 1 })])
   assert.deepEqual(log(), [])
   transport.session.sink.changes([told('b', 2, { v: 'new' })])
   assert.deepEqual(log(), ['set b live', 'ready resync 2, lost 2, restored 1'])
@@ -468,7 +468,7 @@ test('who may not write leaves it to the others, and after 2 s takes the word of
   const { transport, clock, log } = makeLost()
   await transport.call.fail(unauthorized())
   assert.deepEqual(log(), ['report UNAUTHORIZED'])
-  transport.session.sink.changes([told('a', 1, { v: 1 })])
+  transport.session.sink.changes([told('a', 1, { v: 1 }, null, { epoch: 'e1', n: 1 })])
   clock.advance(2000)
   assert.deepEqual(log(), ['delete b resync', 'ready resync 1, lost 2, restored 1'])
   assert.equal(transport.writes.length, 1)

@@ -19,11 +19,14 @@ import {
 const test = suite('acl')
 
 /** Reading alone. HELLO and AUTH are everybody's. */
-const reading = ['ping', 'info', 'evalsha', 'eval', 'subscribe', 'unsubscribe', 'hmget', 'zrangebyscore', 'zscore']
+const reading = [
+  ...['ping', 'info', 'evalsha', 'eval', 'subscribe', 'unsubscribe', 'time', 'hmget', 'hlen'],
+  ...['zrangebyscore', 'zscore', 'zcount'],
+]
 const readingItems = ['hgetall', 'pttl', 'zcard']
 const writing = [
-  ...['get', 'set', 'hget', 'hset', 'hdel', 'hlen', 'del', 'pexpireat', 'persist', 'zrevrange', 'zadd', 'zrem', 'time'],
-  'publish',
+  ...['get', 'set', 'hget', 'hset', 'hdel', 'del', 'pexpireat', 'persist', 'zrevrange', 'zrevrangebyscore', 'zadd'],
+  ...['zrem', 'publish'],
 ]
 const needed = [...reading, ...readingItems, ...writing]
 

@@ -147,10 +147,6 @@ test('an older copy takes over, and its numbers go on for other writes: what is 
   await writer.close()
 
   const took = await scene.equal(performance.now())
-  console.log(
-    scene.readies,
-    scene.clients.map((c) => c.errorCounts),
-  )
   note(`failover to an older copy: equal after ${took.toFixed(0)} ms`)
   await using back = await Raw.connect(scene.server.url)
   const store = await readStore(back, 'items')

@@ -100,7 +100,7 @@ test('index, marks, meta and writer are as written down; nothing else lies there
   const list: string[] = await raw.send('HGETALL', `${base}/meta`)
   const meta = new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]))
   assert.deepStrictEqual([meta.get('layout'), meta.get('head')], ['1', '7'])
-  assert.match(meta.get('epochs') ?? '', /^\w+:0$/)
+  assert.match(meta.get('epochs') ?? '', /^[\w-]+:0$/)
   assert.match(meta.get('server') ?? '', /^[0-9a-f]{80}$/)
   assert.deepStrictEqual(await readItem(raw, `${base}:stays`), { b: 2 })
 
@@ -127,7 +127,7 @@ test('a notification tells epoch, numbers, what changed nothing, and each change
   await until('all are heard', () => messages.length === 4)
   ear.destroy()
 
-  const epoch = /^(\w+):0$/.exec(await raw.send('HGET', `${base}/meta`, 'epochs'))?.[1]
+  const epoch = /^([\w-]+):0$/.exec(await raw.send('HGET', `${base}/meta`, 'epochs'))?.[1]
   const heard = messages.map((message) => {
     const end = message.indexOf('\n')
     return [message.slice(0, end), JSON.parse(message.slice(end + 1))]

@@ -41,6 +41,11 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
   }
   world.trace(() => `drill: the store loses ${backup === null ? 'everything' : 'what is new'}`)
   faults.revert(backup)
+  if (random.chance(0.3)) {
+    // And once more, before all is put back.
+    await world.pass(random.next() * 400)
+    faults.revert(null)
+  }
   if (random.chance(0.15))
     random.pick(random.pick(world.actors.filter((actor) => actor.awake)).followers).caller.clear()
   if (random.chance(0.5)) await work(world, workload, random.int(6))

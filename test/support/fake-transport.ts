@@ -1,5 +1,6 @@
 /** A transport that does nothing by itself: it notes what the core asks of it, and a test answers. */
 import { encodeItem } from '../../src/core/codec'
+import type { Fate } from '../../src/core/doubts'
 import { MemisError } from '../../src/core/errors'
 import type {
   Batch,
@@ -174,13 +175,19 @@ export const setOf = (key: string, item: object, ttlMs: number | null = null): E
 })
 
 /** A change that tells an item. */
-export const told = (key: string, n: number, item: unknown, leftMs: number | null = null): Change => ({
+export const told = (key: string, n: number, item: unknown, leftMs: number | null = null, origin?: Revision): Fate => ({
   kind: 'set',
   key,
   n,
   item,
   leftMs,
+  origin,
 })
 
 /** A change that tells that a key is gone. */
-export const gone = (key: string, n: number, kind: Gone = 'delete'): Change => ({ kind, key, n })
+export const gone = (key: string, n: number, kind: Gone = 'delete', origin?: Revision): Fate => ({
+  kind,
+  key,
+  n,
+  origin,
+})

@@ -1,6 +1,6 @@
 /** What a {@link MemoryHub} keeps of one collection: bytes and numbers, by the rules of the real stores. No I/O. */
 import type { Clock } from '../../core/clock'
-import { type Epoch, resume } from '../../core/epochs'
+import { type Epoch, precedes, resume } from '../../core/epochs'
 import { MemisError } from '../../core/errors'
 import { type Due, ExpiryQueue } from '../../core/expiry'
 import type { Batch, Change, Gone, Outcome, Position, Restores, Revision, Write, Written } from '../../core/transport'
@@ -44,7 +44,8 @@ export interface State {
 
 export class StoredCollection {
   readonly #clock: Clock
-  #epochs: Epoch[] = [{ id: newId(), floor: 0 }]
+  #begun = 0
+  #epochs: Epoch[] = [{ id: this.#newEpoch(), floor: 0 }]
   #head = 0
   /** The highest number of a gone key that is no longer remembered. */
   #forgotten = 0
@@ -54,7 +55,7 @@ export class StoredCollection {
   #stored = new Map<string, Stored>()
   #due = new ExpiryQueue<Stored>()
   /** The last batch of each writer and what was made of it, to know a repeated one and refuse an older one. */
-  readonly #writers = new Map<string, { sequence: number; written: Written }>()
+  readonly #writers = new Map<string, { sequence: number; written: Written; at: number }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -67,7 +68,7 @@ export class StoredCollection {
   /** Takes a batch. The news are undefined where nothing changed. */
   write({ writer, sequence, writes }: Batch, retention: number): { written: Written; news?: News } {
     const last = this.#writers.get(writer)
-    if (last?.sequence === sequence) return { written: last.written }
+    if (last?.sequence === sequence) return { written: repeated(last.written, writes, this.#clock.now() - last.at) }
     if (last !== undefined && last.sequence > sequence) {
       throw new MemisError('STORE_REFUSED', 'a newer batch of this writer was taken before', { stored: 'no' })
     }
@@ -76,7 +77,7 @@ export class StoredCollection {
     const changes: Change[] = []
     const outcomes = writes.map((write) => this.#take(write, changes, retention))
     const written = { epoch, outcomes }
-    this.#writers.set(writer, { sequence, written })
+    this.#writers.set(writer, { sequence, written, at: this.#clock.now() })
     if (this.#head === n) return { written }
     return { written, news: { epoch, first: n + 1, last: this.#head, changes: JSON.stringify(changes) } }
   }
@@ -86,11 +87,11 @@ export class StoredCollection {
     const now = this.#clock.now()
     const { after, common } = resume(from, { epochs: this.#epochs, head: this.#head, forgotten: this.#forgotten })
     const changes: Change[] = []
-    for (const { key, n, json, gone, deadline } of this.#stored.values()) {
+    for (const { key, n, json, gone, deadline, origin } of this.#stored.values()) {
       if (n <= (after ?? 0)) continue
       const leftMs = deadline === Infinity ? null : deadline - now
-      if (json !== null) changes.push({ kind: 'set', key, n, item: JSON.parse(json), leftMs })
-      else if (from !== null && n > (after ?? common)) changes.push({ kind: gone, key, n })
+      if (json !== null) changes.push({ kind: 'set', key, n, item: JSON.parse(json), leftMs, origin })
+      else if (from !== null && n > (after ?? common)) changes.push({ kind: gone, key, n, origin })
     }
     const { epoch, n: head } = this.at
     return { epoch, head, whole: after === null, common, changes: JSON.stringify(changes) }
@@ -104,7 +105,7 @@ export class StoredCollection {
   /** Takes on an older state, as after a failover, or none: what was written since is lost, and another epoch begins. */
   revert(state?: State): void {
     const { epochs, head, forgotten, stored } = state ?? { epochs: [], head: 0, forgotten: 0, stored: [] }
-    this.#epochs = [...epochs, { id: newId(), floor: head }]
+    this.#epochs = [...epochs, { id: this.#newEpoch(), floor: head }]
     this.#head = head
     this.#forgotten = forgotten
     this.#cleared = Math.min(this.#cleared, head)
@@ -118,7 +119,7 @@ export class StoredCollection {
     const now = this.#clock.now()
     const remove = (key: string, origin?: Revision) => {
       const n = this.#put(key, null, now + retention, origin)
-      changes.push({ kind: 'delete', key, n })
+      changes.push({ kind: 'delete', key, n, origin })
       return n
     }
     if (write.kind === 'clear') {
@@ -143,8 +144,13 @@ export class StoredCollection {
     }
     const { item, ttlMs } = write
     const n = this.#put(key, item.json, ttlMs === null ? Infinity : now + ttlMs, restores?.origin)
-    changes.push({ kind: 'set', key, n, item: item.item, leftMs: ttlMs })
+    changes.push({ kind: 'set', key, n, item: item.item, leftMs: ttlMs, origin: restores?.origin })
     return { n, existed }
+  }
+
+  /** In the order of their names, as in real stores that of time. */
+  #newEpoch(): string {
+    return `${String(++this.#begun).padStart(6, '0')}-${crypto.randomUUID().slice(0, 8)}`
   }
 
   #put(key: string, json: string | null, deadline: number, origin?: Revision): number {
@@ -181,8 +187,17 @@ export class StoredCollection {
 
 /** Whether what the store has is older than what is put back. */
 function isOlder({ n, origin }: Stored, restores: Restores): boolean {
-  if (n <= restores.floor) return true
-  return origin !== undefined && origin.epoch === restores.origin.epoch && origin.n < restores.origin.n
+  return n <= restores.floor || (origin !== undefined && precedes(origin, restores.origin))
 }
 
-const newId = () => crypto.randomUUID().slice(0, 8)
+/** The answer to a batch that was taken some ms ago: a ttl counts from then. */
+function repeated({ epoch, outcomes }: Written, writes: readonly Write[], age: number): Written {
+  return {
+    epoch,
+    outcomes: outcomes.map((outcome, i) => {
+      const write = writes[i]
+      const isTimed = write?.kind === 'set' && write.ttlMs !== null && 'n' in outcome
+      return isTimed ? { ...outcome, leftMs: (write.ttlMs as number) - age } : outcome
+    }),
+  }
+}

@@ -1,6 +1,6 @@
 /** What comes from Redis, as changes. Nothing here trusts what it is given. */
 import type { Epoch, History } from '../../core/epochs'
-import type { Change } from '../../core/transport'
+import type { Change, Revision } from '../../core/transport'
 
 /** The first line of a notification. */
 export interface Header {
@@ -28,7 +28,7 @@ export function decodeHeader(message: string): Header | undefined {
   }
 }
 
-/** Reads a notification's changes: JSON, a list of `[key, ttl in ms or 0, item]` or `[key]` for each write. */
+/** Reads a notification's changes: JSON, a list of `[key, ttl in ms or 0, item]` or `[key]` for each write, and its origin. */
 export function decodePayload(header: Header): Change[] | undefined {
   let list: unknown
   try {
@@ -44,10 +44,17 @@ export function decodePayload(header: Header): Change[] | undefined {
     const entry: unknown = list[i]
     if (!Array.isArray(entry)) return undefined
     const n = header.first + i
-    if (entry.length === 1) changes.push({ kind: 'delete', key: entry[0], n })
-    else changes.push({ kind: 'set', key: entry[0], n, item: entry[2], leftMs: entry[1] === 0 ? null : entry[1] })
+    const [key, second, item, origin] = entry
+    if (entry.length < 3) changes.push({ kind: 'delete', key, n, origin: decodeOrigin(second) })
+    else changes.push({ kind: 'set', key, n, item, leftMs: second === 0 ? null : second, origin: decodeOrigin(origin) })
   }
   return changes
+}
+
+/** `<epoch> <number>`; whatever else it is, it is none. */
+function decodeOrigin(text: unknown): Revision | undefined {
+  const [, epoch, n] = typeof text === 'string' ? (/^(\S+) (\d{1,16})$/.exec(text) ?? []) : []
+  return epoch === undefined ? undefined : { epoch, n: Number(n) }
 }
 
 /** A part of a collection. */
@@ -55,7 +62,7 @@ export interface Page extends History {
   readonly layout: string
   /** Up to which number this part reaches. */
   readonly reached: number
-  /** The server is not that of the last write: what it may have lost is not known before it begins another epoch. */
+  /** The server is not that of the last write, or has lost a part: what is missing is not known before another epoch begins. */
   readonly moved: boolean
   readonly changes: readonly Change[]
 }
@@ -82,13 +89,17 @@ function decodeEpoch(text: string): Epoch {
   return { id, floor: Number(floor) }
 }
 
-function decodeEntry([key, number, left, ...fields]: readonly unknown[]): Change {
+const gone: Readonly<Record<string, 'delete' | 'expire' | 'lost'>> = { d: 'delete', e: 'expire', l: 'lost' }
+
+function decodeEntry([name, number, from, left, ...fields]: readonly unknown[]): Change {
+  const key = name as string
   const n = Number(number)
-  if (left === 'd') return { kind: 'delete', key: key as string, n }
-  if (left === 'e') return { kind: 'expire', key: key as string, n }
+  const origin = decodeOrigin(from)
+  const kind = gone[left as string]
+  if (kind !== undefined) return { kind, key, n, origin }
+  if (left === 'b') return { kind: 'set', key, n, origin, item: undefined, leftMs: null }
   const leftMs = Number(left)
-  const item = left === 'b' ? undefined : decodeFields(fields as string[])
-  return { kind: 'set', key: key as string, n, item, leftMs: leftMs < 0 || left === 'b' ? null : leftMs }
+  return { kind: 'set', key, n, origin, item: decodeFields(fields as string[]), leftMs: leftMs < 0 ? null : leftMs }
 }
 
 /** Each value by itself: what is no JSON text is not made one by what stands beside it. */

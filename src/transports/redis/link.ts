@@ -27,6 +27,7 @@ export class Link {
   /** What is under way for a channel. */
   #turns = new Map<string, Promise<void>>()
   #isUp = false
+  #mayEvict = false
   #failures = 0
   #closed = false
   #redial: NodeJS.Timeout | undefined
@@ -38,6 +39,11 @@ export class Link {
     this.#host = host
     this.#listener = listener
     this.#dial()
+  }
+
+  /** The server removes items by itself when its memory is full. */
+  get mayEvict(): boolean {
+    return this.#mayEvict
   }
 
   /** Runs a script; loads it where the server does not know it. Rejects with a MemisError. */
@@ -110,8 +116,10 @@ export class Link {
     )
     try {
       await Promise.all([this.#connect(commands), this.#connect(subscriber)])
-      await checkVersion(commands)
+      const { mayEvict } = await inspect(commands)
       if (this.#commands !== commands) return
+      if (mayEvict && !this.#mayEvict) this.#host.report(eviction())
+      this.#mayEvict = mayEvict
       this.#isUp = true
       this.#failures = 0
       this.#beat(commands, subscriber)
@@ -177,12 +185,18 @@ export class Link {
   }
 }
 
-async function checkVersion(client: RedisClientType): Promise<void> {
-  const info = await client.sendCommand<string>(['INFO', 'server'])
-  const version = /^redis_version:((\d+)\S*)/m.exec(String(info))
-  if (version === null || Number(version[2]) >= oldestServer) return
-  throw new MemisError('UNSUPPORTED_STORE', `Redis ${oldestServer}.0 or newer is needed, this is ${version[1]}`)
+/** @throws MemisError `UNSUPPORTED_STORE` for a server that is too old */
+async function inspect(client: RedisClientType): Promise<{ mayEvict: boolean }> {
+  const info = String(await client.sendCommand<string>(['INFO', 'server', 'memory']))
+  const version = /^redis_version:((\d+)\S*)/m.exec(info)
+  if (version !== null && Number(version[2]) < oldestServer) {
+    throw new MemisError('UNSUPPORTED_STORE', `Redis ${oldestServer}.0 or newer is needed, this is ${version[1]}`)
+  }
+  return { mayEvict: /^maxmemory:[1-9]/m.test(info) && !/^maxmemory_policy:noeviction/m.test(info) }
 }
+
+const eviction = () =>
+  new MemisError('STORE_EVICTS', 'Redis may evict items when its memory is full: set maxmemory-policy noeviction')
 
 const disconnected = (message: string, cause?: unknown) =>
   new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })

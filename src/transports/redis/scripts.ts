@@ -13,6 +13,16 @@ const identity = `local info = redis.call('INFO', 'server', 'replication')
 local server = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_replid:(%w+)')`
 
 /**
+ * Whether log and ttl are there, if the last write left them there. One that was evicted or deleted by hand would make items
+ * invisible, or deletes look like items that were lost. Both expire together where nothing is left that does not.
+ */
+const intactness = `local function isIntact(cards, log, ttl, now)
+  local logged, timed, expire = string.match(cards or '', '^(%d+) (%d+) (%d+)$')
+  if not logged or (expire ~= '0' and now >= tonumber(expire)) then return true end
+  return (logged == '0' or redis.call('ZCARD', log) > 0) and (timed == '0' or redis.call('ZCARD', ttl) > 0)
+end`
+
+/**
  * What every writing script begins with. All that can fail fails here, before the first write, since a script is not
  * rolled back: a batch that is no newer than the last of its writer, keys of a foreign type, a layout that is not this one.
  * (A script with a shebang is refused as a whole when the server is out of memory.)
@@ -28,23 +38,23 @@ if last and tonumber(last) > sequence then
   return redis.error_reply('MEMISFENCED a newer batch of this writer was taken before')
 end
 
-local known = redis.call('HMGET', meta, 'layout', 'head', 'epochs', 'server')
+local known = redis.call('HMGET', meta, 'layout', 'head', 'epochs', 'server', 'cards')
 if known[1] and known[1] ~= '1' then
   return redis.error_reply('MEMISLAYOUT the collection has layout ' .. known[1] .. ', this is layout 1')
 end
-redis.call('ZCARD', log)
-redis.call('ZCARD', ttl)
+${intactness}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local intact = isIntact(known[5], log, ttl, now)
 local putBack = redis.call('HLEN', origins) > 0
 local allowed = redis.acl_check_cmd
 if not (allowed('DEL', log) and allowed('HSET', meta, 'f', 'v') and allowed('HGET', meta, 'f') and allowed('HDEL', meta, 'f')
   and allowed('PEXPIREAT', log, 1) and allowed('PERSIST', log) and allowed('ZADD', log, 1, 'm') and allowed('ZREM', log, 'm') and allowed('ZSCORE', log, 'm')
-  and allowed('ZRANGEBYSCORE', log, 1, 2) and allowed('ZREVRANGE', log, 0, 0) and allowed('SET', writer, 'v')
+  and allowed('ZRANGEBYSCORE', log, 1, 2) and allowed('ZREVRANGEBYSCORE', log, 2, 1) and allowed('ZREVRANGE', log, 0, 0)
+  and allowed('ZCOUNT', ttl, 1, 2) and allowed('SET', writer, 'v')
   and allowed('INFO') and allowed('PUBLISH', channel, 'm')) then
   return redis.error_reply('NOPERM this user may not run all the commands that a write needs')
 end
-
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local head = tonumber(known[2])
 if not head then
@@ -54,10 +64,15 @@ end
 -- Another server, or the same one started or promoted anew, may have lost what was last written: its numbers are another epoch's.
 ${identity}
 local epochs = string.match(known[3] or '', '^[%w:%s-]+:%d+$') or ''
+if not intact and known[1] then
+  -- Of what it says nothing can be relied on: the replicas put back what they hold.
+  epochs = ''
+  redis.call('DEL', log, ttl, origins)
+end
 if epochs == '' or known[4] ~= server then
   local list = {}
   for each in string.gmatch(epochs, '%S+') do list[#list + 1] = each end
-  list[#list + 1] = epoch .. ':' .. head
+  list[#list + 1] = string.format('%011x-', now) .. epoch .. ':' .. head
   epochs = table.concat(list, ' ', math.max(1, #list - 31))
   redis.call('HSET', meta, 'layout', 1, 'epochs', epochs, 'server', server, 'head', head)
 end
@@ -73,15 +88,16 @@ local function each4000(command, key, list)
 end
 `
 
-/** What every writing script ends with. */
+/** What every writing script ends with. One without writes, which has no items among its keys, sweeps. */
 const closing = `
-redis.call('HSET', meta, 'head', n)
-
--- Marks of what is gone are kept for the retention; 'forgotten' tells up to which number they may be missing.
+local mostMarks = 100000
+-- Marks of what is gone are kept for the retention, and no more of them than so many; 'forgotten' tells up to which number they may be missing.
 local old = now - retention
-local limit = math.max(100, 2 * (n - head))
+local limit = math.max(#KEYS == 5 and 2000 or 100, 2 * (n - head))
+local timed = redis.call('ZCARD', ttl)
+if timed > mostMarks and timed - redis.call('ZCOUNT', ttl, '(' .. now, '+inf') > mostMarks then old = now end
 local expired = redis.call('ZRANGEBYSCORE', ttl, '(0', old, 'LIMIT', 0, limit)
-local deleted = redis.call('ZRANGEBYSCORE', ttl, -old, '(0', 'LIMIT', 0, limit)
+local deleted = redis.call('ZREVRANGEBYSCORE', ttl, '(0', -old, 'LIMIT', 0, limit)
 local forgotten = 0
 for _, keys in ipairs({ expired, deleted }) do
   for _, key in ipairs(keys) do
@@ -97,12 +113,15 @@ end
 
 -- Where nothing is left that does not expire, nobody may come to remove the marks: they go by themselves.
 local latest = redis.call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2]
-if latest and redis.call('ZCARD', log) == redis.call('ZCARD', ttl) then
-  local at = math.max(now, tonumber(latest)) + retention
-  for _, key in ipairs({ log, ttl, origins }) do redis.call('PEXPIREAT', key, at) end
+local logged, expire = redis.call('ZCARD', log), 0
+timed = redis.call('ZCARD', ttl)
+if latest and logged == timed then
+  expire = math.max(now, tonumber(latest)) + retention
+  for _, key in ipairs({ log, ttl, origins }) do redis.call('PEXPIREAT', key, expire) end
 else
   for _, key in ipairs({ log, ttl, origins }) do redis.call('PERSIST', key) end
 end
+redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. string.format('%d', expire))
 `
 
 /**
@@ -111,11 +130,14 @@ end
  * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
  * batch which restores counts in ('' for others), then for each write its key and the ttl in ms (0 none, -1 a delete); where it
  * restores, the floor, and epoch and number of its origin; of a set, the number of the strings that follow: field, value, …
- * Returns 'epoch first codes', with a code for each write: 1 the key was there, 0 it was not, x it had expired, r it was
+ * Returns 'epoch first codes', of a batch that was taken before also the ms since then, with a code for each write: 1 the key was there, 0 it was not, x it had expired, r it was
  * not restored.
  */
 export const writeScript = script(`${opening}
-if last and tonumber(last) == sequence then return answer end
+if last and tonumber(last) == sequence then
+  -- With the time since then: a ttl counts from the first time.
+  return answer .. ' ' .. (remember - redis.call('PTTL', writer))
+end
 
 local n, at, restores = head, 8, ARGV[7] ~= ''
 local codes, void, numbers, due, back = {}, {}, {}, {}, {}
@@ -127,7 +149,7 @@ local function restorable(key, floor, from, number)
   local score = redis.call('ZSCORE', log, key)
   if not score or tonumber(score) <= floor then return true end
   local e, o = string.match(redis.call('HGET', origins, key) or '', '^(%S+) (%d+)$')
-  return e == from and tonumber(o) < tonumber(number)
+  return e and (e < from or (e == from and tonumber(o) < tonumber(number)))
 end
 
 for i = 6, #KEYS do
@@ -158,11 +180,12 @@ for i = 6, #KEYS do
       if ms > 0 then redis.call('PEXPIREAT', item, now + ms) end
     else
       local score = due[key]
-      if score == nil then score = tonumber(redis.call('ZSCORE', ttl, key) or -1) end
-      if existed == 0 and score and score > 0 then codes[#codes] = 'x' end
+      if score == nil then score = tonumber(redis.call('ZSCORE', ttl, key) or 'inf') end
+      if existed == 0 and score and score > 0 and score <= now then codes[#codes] = 'x' end
       -- What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
-      -- a replica may be about to put the item back.
-      if existed == 1 or restores or (numbers[key] or tonumber(redis.call('ZSCORE', log, key) or 0)) <= begun then
+      -- or an eviction, a replica may be about to put the item back.
+      local number = numbers[key] or tonumber(redis.call('ZSCORE', log, key) or 0)
+      if existed == 1 or restores or number <= begun or score and score > now then
         numbers[key] = n
         due[key] = -now
       else
@@ -248,41 +271,50 @@ return epoch .. ' ' .. upTo .. ' ' .. after
 /**
  * Reads a part of the collection in the order of the numbers. It computes the names of the items from the index; all are
  * in the collection's slot.
- * KEYS: meta, log, ttl.
+ * KEYS: meta, log, ttl, origins.
  * ARGV: after which number, up to which number to leave out what is gone, how many keys, how many bytes about, how the
  * names of items begin.
  * Returns layout, epochs, head, forgotten, up to which number this part reaches, '1' if the server is another one than that of
- * the last write, then for each key a list: key, number,
- * and 'd' (deleted), 'e' (expired), 'b' (not a hash of memis), or ms left (-1 for no expiry), field, value, …
+ * the last write or has lost a part of this bookkeeping, then for each key a list: key, number, epoch and number of its origin
+ * ('' where it was not put back), and 'd' (deleted), 'e' (expired), 'l' (lost: evicted, or deleted by hand), 'b' (not a hash of
+ * memis), or ms left (-1 for no expiry), field, value, …
  */
 export const readScript = script(`#!lua flags=no-writes
-local meta, log, ttl = KEYS[1], KEYS[2], KEYS[3]
+local meta, log, ttl, origins = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local after, present, count, most, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
-local known = redis.call('HMGET', meta, 'layout', 'epochs', 'head', 'forgotten', 'server')
+local known = redis.call('HMGET', meta, 'layout', 'epochs', 'head', 'forgotten', 'server', 'cards')
+local putBack = redis.call('HLEN', origins) > 0
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local head = known[3] or '0'
 if not tonumber(head) then head = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2] or '0' end
 local page = redis.call('ZRANGEBYSCORE', log, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, count)
 -- Without a log all marks have gone.
 local forgotten = redis.call('ZCARD', log) == 0 and head or tonumber(known[4] or '0') and (known[4] or '0') or head
 ${identity}
-local reply = { known[1] or '1', known[2] or '', head, forgotten, head, known[5] == server and '0' or '1' }
+${intactness}
+local intact = known[5] == server and isIntact(known[6], log, ttl, now)
+local reply = { known[1] or '1', known[2] or '', head, forgotten, head, intact and '0' or '1' }
 if #page == 2 * count and tonumber(page[#page]) < tonumber(head) then reply[5] = page[#page] end
 local bytes = 0
 for i = 1, #page, 2 do
   local key, n = page[i], page[i + 1]
   if tonumber(n) > tonumber(head) then n = head end -- none of memis's
   local hash = redis.pcall('HGETALL', prefix .. key)
-  local entry = { key, n }
+  local entry = { key, n, putBack and redis.call('HMGET', origins, key)[1] or '' }
   if hash.err then
     if not string.find(hash.err, 'WRONGTYPE') then return hash end
-    entry[3] = 'b'
+    entry[4] = 'b'
   elseif #hash == 0 then
-    if tonumber(n) > present then
-      entry[3] = tonumber(redis.call('ZSCORE', ttl, key) or -1) > 0 and 'e' or 'd'
+    local due = tonumber(redis.call('ZSCORE', ttl, key) or 'inf')
+    if due > now then
+      entry[4] = 'l'
+    elseif tonumber(n) > present then
+      entry[4] = due > 0 and 'e' or 'd'
     end
   else
-    entry[3] = redis.call('PTTL', prefix .. key)
+    entry[4] = redis.call('PTTL', prefix .. key)
     local number
     for f = 1, #hash, 2 do
       if hash[f] == '\\255' then
@@ -293,9 +325,9 @@ for i = 1, #page, 2 do
         bytes = bytes + #hash[f] + #hash[f + 1]
       end
     end
-    if not number then entry = { key, n, 'b' } end
+    if not number then entry = { key, n, '', 'b' } end
   end
-  if entry[3] then reply[#reply + 1] = entry end
+  if entry[4] then reply[#reply + 1] = entry end
   bytes = bytes + #key + 20
   if bytes > most and i + 1 < #page then
     reply[5] = n
@@ -307,16 +339,44 @@ return reply
 
 /**
  * The audit: one small request for all collections of a client.
- * KEYS: the meta of each. ARGV: for each, 'epoch head' as the replica has it.
- * Returns, for each that differs, its index counted from 0, its epoch and head.
+ * KEYS: meta, log and ttl of each. ARGV: retention ms, then for each, 'epoch head' as the replica has it.
+ * Returns, for each that differs or has marks to remove, its index counted from 0, its epoch ('' where a part of the
+ * bookkeeping is lost), its head, and 1 if there are marks to remove.
  */
 export const auditScript = script(`#!lua flags=no-writes
 local reply = {}
-for i, meta in ipairs(KEYS) do
-  local known = redis.call('HMGET', meta, 'epochs', 'head')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local old = now - tonumber(ARGV[1])
+${intactness}
+for i = 1, #KEYS, 3 do
+  local meta, log, ttl, index = KEYS[i], KEYS[i + 1], KEYS[i + 2], (i - 1) / 3
+  local known = redis.call('HMGET', meta, 'epochs', 'head', 'cards')
   local epoch = string.match(known[1] or '', '([^%s:]+):%d+$') or ''
+  if not isIntact(known[3], log, ttl, now) then epoch = '' end
   local head = known[2] or '0'
-  if ARGV[i] ~= epoch .. ' ' .. head then reply[#reply + 1] = { i - 1, epoch, head } end
+  local overdue = redis.call('ZCOUNT', ttl, '(0', old) + redis.call('ZCOUNT', ttl, -old, '(0') > 0
+  if overdue or ARGV[index + 2] ~= epoch .. ' ' .. head then
+    reply[#reply + 1] = { index, epoch, head, overdue and 1 or 0 }
+  end
 end
 return reply
+`)
+
+/**
+ * Looks for items that the server has evicted, a part of a collection at a time.
+ * KEYS: log, ttl. ARGV: after which number, how many keys, how the names of items begin.
+ * Returns up to which number it has looked, 0 after the last part, and the keys whose items are missing.
+ */
+export const scrubScript = script(`#!lua flags=no-writes
+local log, ttl, after, count, prefix = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local page, missing = redis.call('ZRANGEBYSCORE', log, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, count), {}
+for i = 1, #page, 2 do
+  if redis.call('PTTL', prefix .. page[i]) == -2 and tonumber(redis.call('ZSCORE', ttl, page[i]) or 'inf') > now then
+    missing[#missing + 1] = page[i]
+  end
+end
+return { #page == 2 * count and tonumber(page[#page]) or 0, missing }
 `)

@@ -5,7 +5,7 @@ import type { Host, Position, Sink } from '../../core/transport'
 import { decodeHeader, decodePage, decodePayload, type Header, type Page } from './decode'
 import type { Link } from './link'
 import type { Keys } from './names'
-import { readScript } from './scripts'
+import { readScript, scrubScript } from './scripts'
 
 /** A part that is read is bounded, so that the server is not held up for long. */
 const pageKeys = 1000
@@ -13,10 +13,20 @@ const pageBytes = 1024 * 1024
 /** What arrives while the past is read waits, up to so many characters; beyond, it is read again instead. */
 const mostWaiting = 32 * 1024 * 1024
 
-/** Up to which number a replica can rely on what it was told; kept from one session to the next. */
+/** How often a part of the items is looked for that the server may have evicted: so many at each audit. */
+const scrubKeys = 500
+
+/** What is known of a collection from one session to the next. */
 export interface Trust {
+  /** Up to which number a replica can rely on what it was told. */
   upTo: number
+  /** Items are missing in the store: what changed is not enough, everything is to be told. */
+  whole: boolean
+  /** The keys of which that is known, and which nobody has put back. */
+  readonly missing: Set<string>
 }
+
+export const newTrust = (): Trust => ({ upTo: Infinity, whole: false, missing: new Set() })
 
 export class Session {
   readonly #link: Link
@@ -38,6 +48,9 @@ export class Session {
   #over = false
   /** The number that the last audit found, where no notification had told of it yet. */
   #expected = 0
+  /** Up to which number the scrub has looked. */
+  #scrubbed = 0
+  #scrubbing = false
 
   constructor(link: Link, keys: Keys, host: Host, sink: Sink, found: () => Promise<unknown>, trust: Trust) {
     this.#trust = trust
@@ -64,14 +77,14 @@ export class Session {
     this.#sink.stale(error)
   }
 
-  /** The key to audit and what it should say; undefined while the past is read. */
-  get state(): { meta: string; epoch: string; position: number } | undefined {
+  /** The keys to audit and what it should say; undefined while the past is read. */
+  get state(): { keys: Keys; epoch: string; position: number } | undefined {
     if (this.#over || this.#waiting !== null) return undefined
-    return { meta: this.#keys.meta, epoch: this.#epoch, position: this.#position }
+    return { keys: this.#keys, epoch: this.#epoch, position: this.#position }
   }
 
   /** What the audit found: another state than the one it was sent with, or (undefined) the same. */
-  audited(sent: number, found?: { epoch: string; head: number }): void {
+  audited(sent: number, found?: { epoch: string; head: number; overdue: number }): void {
     if (this.state === undefined) return
     const head = found?.head ?? sent
     if (found !== undefined && found.epoch !== this.#epoch)
@@ -80,7 +93,30 @@ export class Session {
     // A notification may be on its way: only when the next audit comes and it has not, was it lost.
     if (this.#position < this.#expected) return this.fail(outOfTouch('a notification was lost'))
     this.#expected = head
+    // Who may only read leaves the marks that are due to the others.
+    if (found !== undefined && found.overdue > 0) this.#found().catch(() => {})
     if (this.#position >= head) this.#sink.live(this.#position)
+  }
+
+  /** Looks for a part of the items that the server may have evicted. */
+  async scrub(): Promise<void> {
+    if (this.state === undefined || this.#scrubbing) return
+    const { log, ttl, items } = this.#keys
+    this.#scrubbing = true
+    try {
+      const args = [String(this.#scrubbed), String(scrubKeys), items]
+      const [reached, missing] = (await this.#link.run(scrubScript, [log, ttl], args)) as [number, string[]]
+      this.#scrubbed = reached
+      const news = missing.filter((key) => !this.#trust.missing.has(key))
+      if (news.length === 0 || this.state === undefined) return
+      for (const key of news) this.#trust.missing.add(key)
+      this.#trust.whole = true
+      this.fail(outOfTouch('the store evicted items'))
+    } catch {
+      // The audit tells of what fails.
+    } finally {
+      this.#scrubbing = false
+    }
   }
 
   close(): void {
@@ -90,7 +126,8 @@ export class Session {
     this.#link.unsubscribe(this.#keys.channel, this.#listener)
   }
 
-  async #catchUp(from: Position | null): Promise<void> {
+  async #catchUp(since: Position | null): Promise<void> {
+    const from: Position | null = since !== null && this.#trust.whole ? { ...since, whole: true } : since
     let page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
     if (page.moved) {
       await this.#found().catch(() => {}) // who may only read goes without
@@ -127,6 +164,7 @@ export class Session {
     if (!joins) return false
     this.#readUpTo = head
     this.#trust.upTo = Infinity
+    this.#trust.whole = false
     this.#sink.live(head)
     for (const header of waiting) this.#tell(header)
     return true
@@ -134,10 +172,10 @@ export class Session {
 
   /** A part of what was written after a number; what is gone is told if its number is above `present`. */
   async #read(after: number, present: number): Promise<Page> {
-    const { meta, log, ttl, items } = this.#keys
+    const { meta, log, ttl, origins, items } = this.#keys
     const upTo = Math.min(present, Number.MAX_SAFE_INTEGER)
     const args = [String(after), String(upTo), String(pageKeys), String(pageBytes), items]
-    const page = decodePage(await this.#link.run(readScript, [meta, log, ttl], args))
+    const page = decodePage(await this.#link.run(readScript, [meta, log, ttl, origins], args))
     if (page.layout === '1') return page
     throw new MemisError('UNSUPPORTED_STORE', `the collection has layout ${page.layout}, this memis knows layout 1`)
   }
@@ -178,6 +216,7 @@ export class Session {
       return this.fail(outOfTouch('a notification could not be decoded'))
     }
     this.#position = last
+    if (this.#trust.missing.size > 0) for (const { key } of changes) this.#trust.missing.delete(key)
     this.#sink.changes(changes)
     if (!this.#over) this.#sink.live(last)
   }

@@ -8,7 +8,7 @@ import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watc
 import { Link } from './link'
 import { type Keys, keysOf } from './names'
 import { auditScript, clearScript, writeScript } from './scripts'
-import { Session, type Trust } from './session'
+import { newTrust, Session, type Trust } from './session'
 
 /** What memis must own: its own queue, its own reconnecting, its own names of keys, replies as they come. */
 const owned = [
@@ -92,24 +92,28 @@ export class RedisTransport implements Transport {
       payload += payload === '' ? '[' : ','
       const { floor, origin } = write.restores ?? {}
       const back = origin ? [String(floor), origin.epoch, String(origin.n)] : []
+      const from = origin ? `,${JSON.stringify(`${origin.epoch} ${origin.n}`)}` : ''
       if (write.kind === 'delete') {
         args.push(key, '-1', ...back)
-        payload += `[${JSON.stringify(key)}]`
+        payload += `[${JSON.stringify(key)}${from}]`
       } else {
         const { item, ttlMs } = write
         args.push(key, String(ttlMs ?? 0), ...back, String(item.fields.length))
         for (const part of item.fields) args.push(part)
-        payload += `[${JSON.stringify(key)},${ttlMs ?? 0},${item.json}]`
+        payload += `[${JSON.stringify(key)},${ttlMs ?? 0},${item.json}${from}]`
       }
     }
     const { restores } = batch.writes[0] ?? {}
     const opening = [...this.#opening(keys, batch), `${payload}]`, restores ? `=${restores.epoch}` : '']
     const reply = await this.#link.run(writeScript, names, [...opening, ...args])
-    const [epoch = '', first, codes = ''] = String(reply).split(' ')
+    const [epoch = '', first, codes = '', age] = String(reply).split(' ')
     const outcomes = Array.from(codes, (code, i): Outcome => {
       const n = Number(first) + i
       if (code === 'r') return { refused: true, asOf: n }
-      return code === 'x' ? { n, existed: false, gone: 'expire' } : { n, existed: code === '1' }
+      if (code === 'x') return { n, existed: false, gone: 'expire' }
+      const write = batch.writes[i]
+      if (age === undefined || write?.kind !== 'set' || write.ttlMs === null) return { n, existed: code === '1' }
+      return { n, existed: code === '1', leftMs: write.ttlMs - Number(age) }
     })
     return { epoch, outcomes }
   }
@@ -119,7 +123,7 @@ export class RedisTransport implements Transport {
     // Between the loss of a link and the next one nothing is called.
     const link = this.#link as Link
     const found = () => this.write(place, { writer: crypto.randomUUID(), sequence: 1, writes: [] })
-    const trust = this.#trust.get(keys.channel) ?? { upTo: Infinity }
+    const trust = this.#trust.get(keys.channel) ?? newTrust()
     this.#trust.set(keys.channel, trust)
     const session = new Session(link, keys, this.#host, sink, found, trust)
     this.#sessions.add(session)
@@ -143,10 +147,14 @@ export class RedisTransport implements Transport {
     if (asked.length === 0) return
     const ask = async (some: typeof asked) => {
       const states = some.map(({ epoch, position }) => `${epoch} ${position}`)
-      const metas = some.map(({ meta }) => meta)
-      const differing = (await this.#link?.run(auditScript, metas, states)) as [number, string, string][]
-      const found = new Map(differing.map(([i, epoch, head]) => [i, { epoch, head: Number(head) }]))
-      for (const [i, { session, position }] of some.entries()) session.audited(position, found.get(i))
+      const names = some.flatMap(({ keys: { meta, log, ttl } }) => [meta, log, ttl])
+      const args = [String(this.#host.retention), ...states]
+      const differing = (await this.#link?.run(auditScript, names, args)) as [number, string, string, number][]
+      const found = new Map(differing.map(([i, epoch, head, overdue]) => [i, { epoch, head: Number(head), overdue }]))
+      for (const [i, { session, position }] of some.entries()) {
+        session.audited(position, found.get(i))
+        if (this.#link?.mayEvict) session.scrub()
+      }
     }
     try {
       if (this.#slots) await Promise.all(asked.map((one) => ask([one])))
