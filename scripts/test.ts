@@ -1,5 +1,5 @@
 /**
- * `npm test`: types, lint, every suite in a process of its own, two at a time, and the coverage of src.
+ * `npm test`: types, lint, every suite in a process of its own, three at a time (they mostly wait), and the coverage of src.
  *
  *   npm test -- redis        only the files whose path contains "redis"; no types, lint or coverage
  *   npm run test:all         the slow suites (*.slow.ts) as well
@@ -16,7 +16,7 @@ import { reportCoverage } from './coverage'
 import { endSuites, runSuite } from './run-suite'
 
 const root = resolve(__dirname, '..')
-const atOnce = 2
+const atOnce = 3
 const timeout = 120_000
 const slowTimeout = 900_000
 const wantedLines = 95
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   process.exitCode = sum.failed > 0 ? 1 : 0
 }
 
-/** The package's test first, since it takes longest: the others fill the second place meanwhile. */
+/** The package's test first, since it takes longest: the others fill the other places meanwhile. */
 async function findFiles(): Promise<string[]> {
   const name = slow ? /\.(test|slow)\.ts$/ : /\.test\.ts$/
   const all = await readdir(join(root, 'test'), { recursive: true })

@@ -204,9 +204,9 @@ const disconnected = (message: string, cause?: unknown) =>
 /** Nothing was sent. */
 const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })
 
-/** What the server refuses because of how it, or the user, is set up. */
+/** What the server refuses because of how it, or the user, is set up; from within a script, Redis and Valkey say it in their own words. */
 const unauthorized =
-  /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR Client sent AUTH|ERR invalid password|DENIED|ERR The user executing the script can't)/
+  /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR Client sent AUTH|ERR invalid password|DENIED|ERR The user executing the script can't|ERR ACL failure in script)/
 /** What passes by itself: the server was not ready, and did nothing. */
 const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|ERR max number of clients)/
 /** A server older than HELLO 3, or without the numbered database that was asked for. */
