@@ -1,7 +1,8 @@
 /** Two processes write to the same keys at once: the order that Redis gives their writes is the one that all see. */
 import assert from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
-import { Child, differences, note, Raw, readStore, redisServer, suite, until } from './support'
+import { Child } from '../support/child'
+import { differences, note, Raw, readStore, redisServer, suite, until } from './support'
 
 const test = suite('concurrent writers')
 
