@@ -5,6 +5,8 @@
 import assert from 'node:assert'
 import { Kvm } from '@nats-io/kv'
 import { connect, type NatsConnection, headers as newHeaders } from '@nats-io/transport-node'
+import { createClient } from '../../src'
+import type { Site } from '../scenarios/site'
 import { type AnyCollection, untilEqualTo } from '../support/replicas'
 import { type NatsOptions, type Server, startNats } from '../support/servers'
 import { type Disposable, suite, until } from '../support/testing'
@@ -33,6 +35,26 @@ export async function natsServer(
 ): Promise<Disposable<Server>> {
   const server = await startNats({ binary: `nats-server-${version}`, ...options })
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() })
+}
+
+/** A server for what is played on other stores, too. */
+export async function natsSite(
+  version: Version,
+  options: Omit<NatsOptions, 'binary'> = {},
+): Promise<Site & { raw: Raw }> {
+  const server = await natsServer(version, options)
+  const raw = await Raw.connect(server.url)
+  return {
+    server,
+    raw,
+    client: (options, port = server.port) =>
+      createClient({ transport: 'nats', servers: `127.0.0.1:${port}`, ...options }),
+    read: (collection) => readStore(raw, collection),
+    async [Symbol.asyncDispose]() {
+      await raw[Symbol.asyncDispose]()
+      await server.stop()
+    },
+  }
 }
 
 /** The last message of a subject, as it lies in the stream. */

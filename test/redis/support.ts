@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert'
 import { createClient as createRedisClient, RESP_TYPES } from 'redis'
+import { createClient } from '../../src'
+import type { Site } from '../scenarios/site'
 import { type AnyCollection, untilEqualTo } from '../support/replicas'
 import { type RedisOptions, type Server, startRedis } from '../support/servers'
 import type { Disposable } from '../support/testing'
@@ -15,6 +17,22 @@ export * from '../support/testing'
 export async function redisServer(options: RedisOptions = {}): Promise<Disposable<Server>> {
   const server = await startRedis(options)
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() })
+}
+
+/** A server for what is played on other stores, too. */
+export async function redisSite(options: RedisOptions = {}): Promise<Site> {
+  const server = await startRedis(options)
+  const raw = await Raw.connect(server.url)
+  return {
+    server,
+    client: (options, port = server.port) =>
+      createClient({ transport: 'redis', url: `redis://127.0.0.1:${port}`, ...options }),
+    read: (collection) => readStore(raw, collection),
+    async [Symbol.asyncDispose]() {
+      await raw[Symbol.asyncDispose]()
+      await server.stop()
+    },
+  }
 }
 
 /** A client of node-redis that gives replies as they come: texts as strings, maps as lists. */

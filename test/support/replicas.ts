@@ -60,6 +60,7 @@ export class Replay {
       this.#note(key, revision)
       if (collection.get(key) !== item) this.#fault(`set ${key}: the replica holds something else`)
       if (this.items.get(key) !== previous) this.#fault(`set ${key}: the previous item is another`)
+      if (isDeepStrictEqual(item, previous)) this.#fault(`set ${key}: told twice`)
       this.items.set(key, item)
     })
     collection.multi('expire delete', (key, last, { previous, revision }) => {
