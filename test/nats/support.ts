@@ -206,14 +206,15 @@ export function untilEqual(
   return untilEqualTo(read, replicas, deadline)
 }
 
-/** Waits until the stream has so many consumers; fails with what it has. */
+/** Waits until the stream has so many consumers; fails with those that it has. */
 export async function untilConsumers(raw: Raw, count: number, bucket = 'test', deadline = 20_000): Promise<number> {
   let names: string[] = []
-  const right = async () => {
-    names = (await raw.consumers(bucket)).map(({ name }) => name)
-    return names.length === count
-  }
-  return until(`${count} consumers`, right, deadline).catch(() =>
-    assert.fail(`there are ${names.length} consumers, not ${count}: ${names}`),
-  )
+  return until(
+    `${count} consumers`,
+    async () => {
+      names = (await raw.consumers(bucket)).map(({ name }) => name)
+      return names.length === count
+    },
+    deadline,
+  ).catch((error: Error) => assert.fail(`${error.message}; the last that were seen: ${names}`))
 }
