@@ -10,7 +10,7 @@ export const header = {
   operation: 'KV-Operation',
   /** The exact time of a ttl (ms), of which the server takes whole seconds alone. */
   exactTtl: 'Memis-TTL',
-  /** On a mark that memis left for what expired. */
+  /** On a mark of memis's: `expire` for what expired, `nothing` where there was nothing to delete. */
   gone: 'Memis-Gone',
   /** `<epoch> <number>` that it first had, on what was put back after a loss. */
   origin: 'Memis-Origin',

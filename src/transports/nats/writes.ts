@@ -1,5 +1,5 @@
 /** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
-import { precedes } from '../../core/epochs'
+import { type Epoch, precedes } from '../../core/epochs'
 import type { MemisError } from '../../core/errors'
 import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
@@ -18,9 +18,15 @@ interface Stored {
   readonly n: number
   /** What took the item; undefined where it is there. */
   readonly gone: Gone | undefined
+  /** Of a mark: whether there was something to delete. */
+  readonly found: boolean
   readonly id: string
   readonly origin: string
 }
+
+const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '' }
+/** Said on the mark of a delete, for the case that it is tried again. */
+const foundNothing = { [header.gone]: 'nothing' }
 
 /** So many marks of a clear are under way at a time. */
 const clearStep = 500
@@ -102,15 +108,16 @@ export class Writes {
   }
 
   async #delete(subject: string, id: string, state: BucketState): Promise<Outcome> {
-    const asOf = Math.max(state.head, this.#highest)
+    const { floor } = state.epochs.at(-1) as Epoch
     for (let tries = 0; tries < mostTries; tries++) {
-      const stored = await this.#read(subject)
-      if (stored === undefined) return { n: asOf, existed: false }
-      const { n, gone } = stored
-      if (stored.id === id) return { n, existed: true } // it was taken before
-      if (gone !== undefined) return { n, existed: false, gone }
-      const ack = await this.#publishMark(subject, { [header.id]: id, [header.expected]: String(n) }, state)
-      if (ack !== null) return { n: ack.seq, existed: true }
+      const { n, gone, id: lastId, found } = (await this.#read(subject)) ?? nothing
+      if (lastId === id) return { n, existed: found } // it was taken before
+      // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
+      // replica may be about to put the item back.
+      if (gone !== undefined && n > floor) return { n, existed: false, gone }
+      const headers = { [header.id]: id, [header.expected]: String(n), ...(gone === undefined ? {} : foundNothing) }
+      const ack = await this.#publishMark(subject, headers, state)
+      if (ack !== null) return { n: ack.seq, existed: gone === undefined }
     }
     throw contended()
   }
@@ -237,7 +244,8 @@ export class Writes {
     const age = this.#bucket.ageOf(Date.parse(time))
     const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
     const gone = kind === 'set' ? undefined : kind
-    return { n, gone, id: headers.get(header.id), origin: headers.get(header.origin) }
+    const found = headers.get(header.gone) !== foundNothing[header.gone]
+    return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin) }
   }
 
   async #ageOf(n: number): Promise<number> {
