@@ -15,7 +15,12 @@ export function printTable(rows: readonly Row[]): void {
   ])
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => (line[i] as string).length)))
   for (const line of [head, ...lines]) {
-    console.log(line.map((text, i) => (i >= 2 && i <= 5 ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number))).join('  ').trimEnd())
+    console.log(
+      line
+        .map((text, i) => (i >= 2 && i <= 5 ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number)))
+        .join('  ')
+        .trimEnd(),
+    )
   }
 }
 

@@ -68,7 +68,14 @@ export class Session {
   #scrubbed = 0
   #scrubbing = false
 
-  constructor(link: Link, keys: Keys, host: Host, sink: Sink, found: (known?: Known) => Promise<unknown>, trust: Trust) {
+  constructor(
+    link: Link,
+    keys: Keys,
+    host: Host,
+    sink: Sink,
+    found: (known?: Known) => Promise<unknown>,
+    trust: Trust,
+  ) {
     this.#trust = trust
     this.#link = link
     this.#keys = keys
