@@ -36,42 +36,45 @@ test('a consumer for each replica that is subscribed, none for a client that onl
   assert.strictEqual((await site.raw.consumers()).length, 0)
 })
 
-test('100 reconnects in a row: never more than one consumer per replica once it is live, and none left after close()', async (version) => {
-  await using site = await natsSite(version)
-  const proxy = await startProxy(site.server.port)
-  const client = site.client({ livenessTimeout: 2000 }, proxy.port)
-  const other = site.client()
-  const items = client.database('test').collection<object>('items')
-  const replay = new Replay(items)
-  const written = other.database('test').collection<object>('items')
-  await items.subscribe()
-  const counts: number[] = []
-  const complaints = new Complaints(client)
-  const start = performance.now()
-  for (let i = 0; i < 100; i++) {
-    const ready = new Promise((resolve) => items.once('ready', resolve))
-    proxy.cut()
-    await proxy.heal()
-    await ready
-    counts.push((await site.raw.consumers()).length)
-    await written.set(`key ${i % 10}`, { i })
-  }
-  assert.strictEqual(complaints.connects, 100)
-  const took = performance.now() - start
-  const last = await untilConsumers(site.raw, 1)
-  note(
-    `${version}: 100 reconnects in ${took.toFixed(0)} ms; consumers after each: at most ${Math.max(...counts)}, ` +
-      `on average ${(counts.reduce((sum, count) => sum + count) / 100).toFixed(2)}; one ${last.toFixed(0)} ms after the last`,
-  )
-  assert.ok(Math.max(...counts) <= 2, `consumers: ${counts}`)
-  await untilEqual(site.raw, [items])
-  replay.check()
-  await client.close()
-  assert.strictEqual((await site.raw.consumers()).length, 0)
-  await Promise.all([other.close(), proxy.close()])
-})
+test.together(
+  '100 reconnects in a row: never more than one consumer per replica once it is live, and none left after close()',
+  async (version) => {
+    await using site = await natsSite(version)
+    const proxy = await startProxy(site.server.port)
+    const client = site.client({ livenessTimeout: 2000 }, proxy.port)
+    const other = site.client()
+    const items = client.database('test').collection<object>('items')
+    const replay = new Replay(items)
+    const written = other.database('test').collection<object>('items')
+    await items.subscribe()
+    const counts: number[] = []
+    const complaints = new Complaints(client)
+    const start = performance.now()
+    for (let i = 0; i < 100; i++) {
+      const ready = new Promise((resolve) => items.once('ready', resolve))
+      proxy.cut()
+      await proxy.heal()
+      await ready
+      counts.push((await site.raw.consumers()).length)
+      await written.set(`key ${i % 10}`, { i })
+    }
+    assert.strictEqual(complaints.connects, 100)
+    const took = performance.now() - start
+    const last = await untilConsumers(site.raw, 1)
+    note(
+      `${version}: 100 reconnects in ${took.toFixed(0)} ms; consumers after each: at most ${Math.max(...counts)}, ` +
+        `on average ${(counts.reduce((sum, count) => sum + count) / 100).toFixed(2)}; one ${last.toFixed(0)} ms after the last`,
+    )
+    assert.ok(Math.max(...counts) <= 2, `consumers: ${counts}`)
+    await untilEqual(site.raw, [items])
+    replay.check()
+    await client.close()
+    assert.strictEqual((await site.raw.consumers()).length, 0)
+    await Promise.all([other.close(), proxy.close()])
+  },
+)
 
-test('a client that is killed leaves a consumer that the server removes by itself', async (version) => {
+test.together('a client that is killed leaves a consumer that the server removes by itself', async (version) => {
   await using site = await natsSite(version)
   const proxy = await startProxy(site.server.port)
   const client = site.client({ livenessTimeout: 1000 }, proxy.port)
@@ -85,7 +88,7 @@ test('a client that is killed leaves a consumer that the server removes by itsel
   await Promise.all([client.close(), proxy.close()])
 })
 
-test('a stream is left as it was by whoever closes while the server is away', async (version) => {
+test.together('a stream is left as it was by whoever closes while the server is away', async (version) => {
   await using site = await natsSite(version)
   const client = site.client({ livenessTimeout: 1000 })
   new Complaints(client)
