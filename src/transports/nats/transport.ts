@@ -100,7 +100,7 @@ export class NatsTransport implements Transport {
       down: (error) => this.#down(error),
       forbidden: (subject) => publisher.forbid(subject),
     })
-    const publisher = new Publisher(nats, link)
+    const publisher = new Publisher(link)
     this.#parts = { link, publisher, sweeper: new Sweeper(link, publisher) }
   }
 
