@@ -53,7 +53,10 @@ const losses: { name: string; options?: RedisOptions; keeps: boolean; loss: Loss
       const names = await raw.keys()
       const kept = await Promise.all(
         names.map(async (name) => {
-          const [[dump], due] = [await raw.sendBinary('EVAL', "return {redis.call('DUMP', KEYS[1])}", '1', name), await raw.send('PEXPIRETIME', name)]
+          const [[dump], due] = [
+            await raw.sendBinary('EVAL', "return {redis.call('DUMP', KEYS[1])}", '1', name),
+            await raw.send('PEXPIRETIME', name),
+          ]
           return ['RESTORE', name, String(Math.max(0, due)), dump, 'ABSTTL'] as const
         }),
       )
@@ -89,7 +92,8 @@ for (const { name, options, keeps, loss } of losses) {
       await using server = await redisServer(options)
       await using interceptor = await Interceptor.start(server)
       await using raw = await Raw.connect(server.url)
-      const open = (): Client => createClient({ transport: 'redis', url: interceptor.url, auditInterval: 200, dataLoss })
+      const open = (): Client =>
+        createClient({ transport: 'redis', url: interceptor.url, auditInterval: 200, dataLoss })
       await using one = open()
       await using two = open()
       await using outside = open()
@@ -124,7 +128,11 @@ for (const { name, options, keeps, loss } of losses) {
       // What it will know nothing of.
       for (let v = 0; v < 100; v++) writes.push(second.set(`new ${v}`, { v }, v % 2 ? 3600 : undefined))
       for (let v = 0; v < 20; v++) writes.push(first.delete(`doomed ${v}`))
-      writes.push(second.set('changed', { v: 2 }), second.set('retimed', { v: 2 }), cleared[1]?.clear() as Promise<void>)
+      writes.push(
+        second.set('changed', { v: 2 }),
+        second.set('retimed', { v: 2 }),
+        cleared[1]?.clear() as Promise<void>,
+      )
       writes.push(second.set('brief', { v: 1 }, 0.4))
       await Promise.all(writes.splice(0))
       await until('what is short has expired', () => replicas.every((each) => !each.has('short') && !each.has('brief')))
@@ -158,7 +166,16 @@ for (const { name, options, keeps, loss } of losses) {
         ['old 0', 'old 1', 'old 2', 'old 3', 'new 0', 'new 1', 'new 2', 'changed', 'retimed'].map(holds),
         isRestored
           ? [0, -1, undefined, 3, 0, -1, 2, 2, 2]
-          : [old ? 0 : undefined, -1, undefined, old ? 3 : undefined, undefined, -1, undefined, ...(keeps ? [1, 1] : [undefined, undefined])],
+          : [
+              old ? 0 : undefined,
+              -1,
+              undefined,
+              old ? 3 : undefined,
+              undefined,
+              -1,
+              undefined,
+              ...(keeps ? [1, 1] : [undefined, undefined]),
+            ],
       )
       assert.deepStrictEqual(['early', 'short', 'brief'].map(holds), [undefined, undefined, undefined])
       assert.strictEqual(holds('doomed 1'), !isRestored && keeps ? 1 : undefined)

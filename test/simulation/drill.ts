@@ -137,7 +137,10 @@ function checkKey(world: World, ledger: Ledger, key: string, taken: Taken | null
     if (taken.deadline > now) world.fail('K7', `${key}=${taken.v} was not put back`)
   } else if (item.v !== taken.v) {
     world.fail('K7', `${key} is ${item.v}, it was ${taken.v}`)
-  } else if (item.deadline < taken.deadline - 1 || item.deadline > taken.deadline + late + world.settings.latency * 8 + 10) {
+  } else if (
+    item.deadline < taken.deadline - 1 ||
+    item.deadline > taken.deadline + late + world.settings.latency * 8 + 10
+  ) {
     world.fail('K7', `${key}=${item.v} expires at ${item.deadline}, it was to at ${taken.deadline}`)
   }
 }

@@ -68,7 +68,14 @@ export class Session {
   #scrubbed = 0
   #scrubbing = false
 
-  constructor(link: Link, keys: Keys, host: Host, sink: Sink, found: (known?: Known) => Promise<unknown>, trust: Trust) {
+  constructor(
+    link: Link,
+    keys: Keys,
+    host: Host,
+    sink: Sink,
+    found: (known?: Known) => Promise<unknown>,
+    trust: Trust,
+  ) {
     this.#trust = trust
     this.#link = link
     this.#keys = keys
@@ -206,6 +213,7 @@ export class Session {
   #hear(message: string): void {
     if (this.#over) return
     try {
+      if (this.#link.overslept()) return
       const header = decodeHeader(message)
       if (header === undefined) {
         this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a message that is not of memis`))
