@@ -422,7 +422,8 @@ export class Replica<T extends object> {
       return 0
     })
     this.#ahead.clear()
-    if (!this.#restores) this.giveUp()
+    // What was in doubt is as the whole contents tell: the store may have an older state of it.
+    if (!this.#restores && this.doubts.clear()) this.#incomplete = true
   }
 
   #leave(epoch: string | null): void {
