@@ -380,6 +380,8 @@ export class Replica<T extends object> {
 
   #clear(cleared: Revision, ahead: boolean): void {
     this.#cleared = cleared
+    // What was lost before it is not put back after it.
+    this.doubts.clear()
     // Ahead of the session, nothing that it tells is news.
     this.#floor = ahead ? Infinity : Math.max(this.#floor, cleared.n)
     for (const [key, entry] of this.entries) {
