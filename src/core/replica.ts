@@ -380,6 +380,8 @@ export class Replica<T extends object> {
 
   #clear(cleared: Revision, ahead: boolean): void {
     this.#cleared = cleared
+    // What was lost before it is not put back after it.
+    this.doubts.clear()
     // Ahead of the session, nothing that it tells is news.
     this.#floor = ahead ? Infinity : Math.max(this.#floor, cleared.n)
     for (const [key, entry] of this.entries) {
@@ -422,7 +424,8 @@ export class Replica<T extends object> {
       return 0
     })
     this.#ahead.clear()
-    if (!this.#restores) this.giveUp()
+    // What was in doubt is as the whole contents tell: the store may have an older state of it.
+    if (!this.#restores && this.doubts.clear()) this.#incomplete = true
   }
 
   #leave(epoch: string | null): void {

@@ -122,7 +122,6 @@ test('an output buffer that overflows: the replica that fell behind is cut off, 
 
 test('a process that is stopped for a moment says so when it wakes, and is right', async () => {
   await using server = await redisServer()
-  await using raw = await Raw.connect(server.url)
   await using writing = createClient(server.url)
   const writer = itemsOf(writing)
   await using child = new Child('replica.ts', server.url, '1000')

@@ -25,7 +25,12 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
   for (const ledger of ledgers.values()) {
     const known = new Map<string, Taken | null>()
     for (const key of backup?.models.get(ledger)?.keys() ?? []) known.set(key, null)
-    for (const [key, taken] of ledger.model) if (taken.deadline > time.now) known.set(key, taken)
+    // A write that was late has just been taken, maybe, and nobody has heard of it.
+    const heardBy = time.now - settings.latency * 2 - 1
+    for (const [key, taken] of ledger.model) {
+      if (taken.at > heardBy) known.delete(key)
+      else if (taken.deadline > time.now) known.set(key, taken)
+    }
     before.set(ledger, known)
   }
   const restorers = world.actors.filter(({ state, policy }) => state === 'open' && policy === 'restore')
