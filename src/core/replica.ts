@@ -153,7 +153,8 @@ export class Replica<T extends object> {
    * it comes from another epoch than the session's: then it counts as newest, until another session tells which one is over.
    */
   written(write: Write, epoch: string, outcome: Taken): boolean {
-    if (this.#left.has(epoch)) return false
+    // Of a store that is no more. Who has subscribed since then knows of none that it left, but names tell which is older.
+    if (this.#left.has(epoch) || (this.#epoch !== null && epoch < this.#epoch)) return false
     const ahead = epoch !== this.#epoch
     if (write.kind === 'clear') this.#clear({ epoch, n: outcome.n }, ahead)
     else if (ahead) this.#writtenAhead(write, { epoch, n: outcome.n }, outcome)

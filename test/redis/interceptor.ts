@@ -15,7 +15,7 @@ interface Connection {
 export class Interceptor {
   readonly #server = createServer((near) => this.#accept(near))
   readonly #connections = new Set<Connection>()
-  readonly #port: number
+  #port: number
   #url = ''
   #loseReply: string | null = null
   #loseRequest: string | null = null
@@ -39,6 +39,12 @@ export class Interceptor {
 
   get url(): string {
     return this.#url
+  }
+
+  /** Whoever connects from now on reaches that server, as after a failover; the connections that there are break. */
+  redirect(server: Server): void {
+    this.#port = server.port
+    for (const connection of this.#connections) this.#end(connection)
   }
 
   /** The next request with this text in it reaches the server; its reply is lost, and the connection breaks. */

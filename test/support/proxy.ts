@@ -51,7 +51,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     cut() {
       server.close()
       for (const [near, far] of pairs) {
-        near.resetAndDestroy()
+        // One that is ending by itself cannot be reset: Node.js would never tell that it is closed.
+        if (near.writableEnded) near.destroy()
+        else near.resetAndDestroy()
         far.destroy()
       }
       pairs.clear()

@@ -62,6 +62,7 @@ if not head then
 end
 
 -- Another server, or the same one started or promoted anew, may have lost what was last written: its numbers are another epoch's.
+-- So are those of one that was put back, while it ran, to before what a reader knows of.
 ${identity}
 local epochs = string.match(known[3] or '', '^[%w:%s-]+:%d+$') or ''
 if not intact and known[1] then
@@ -69,10 +70,20 @@ if not intact and known[1] then
   epochs = ''
   redis.call('DEL', log, ttl, origins)
 end
-if epochs == '' or known[4] ~= server then
+local current = string.match(epochs, '([^%s:]+):%d+$') or ''
+local past, reached, kept = string.match(ARGV[7] or '', '^<(%S+) (%d+) (%d+)$')
+local floor = head
+if past == current then floor = math.min(head, tonumber(kept)) end
+local wentBack = past and (current < past or (current == past and floor < tonumber(reached)))
+if epochs == '' or known[4] ~= server or wentBack then
+  -- Its name is greater than those before it, also where the clock is behind that of the server before.
+  local begins = now
+  for _, former in ipairs({ current, past or '' }) do
+    begins = math.max(begins, (tonumber(string.match(former, '^(%x+)%-') or '', 16) or 0) + 1)
+  end
   local list = {}
   for each in string.gmatch(epochs, '%S+') do list[#list + 1] = each end
-  list[#list + 1] = string.format('%011x-', now) .. epoch .. ':' .. head
+  list[#list + 1] = string.format('%011x-', begins) .. epoch .. ':' .. floor
   epochs = table.concat(list, ' ', math.max(1, #list - 31))
   redis.call('HSET', meta, 'layout', 1, 'epochs', epochs, 'server', server, 'head', head)
 end
@@ -128,7 +139,8 @@ redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. st
  * Takes a batch of sets and deletes.
  * KEYS: meta, log, ttl, writer, origins, then the item of each write.
  * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
- * batch which restores counts in ('' for others), then for each write its key and the ttl in ms (0 none, -1 a delete); where it
+ * batch which restores counts in ('' for others; of an empty one, '<' and the epoch and number that a reader knows of, and up to
+ * which number it still holds good: a store that is not as far begins an epoch), then for each write its key and the ttl in ms (0 none, -1 a delete); where it
  * restores, the floor, and epoch and number of its origin; of a set, the number of the strings that follow: field, value, …
  * Returns 'epoch first codes', of a batch that was taken before also the ms since then, with a code for each write: 1 the key was there, 0 it was not, x it had expired, r it was
  * not restored.
@@ -217,8 +229,8 @@ each4000('ZREM', ttl, timeless)
 if restores then each4000('HSET', origins, back) elseif putBack then each4000('HDEL', origins, written) end
 ${closing}
 local reply = epoch .. ' ' .. (head + 1) .. ' ' .. table.concat(codes)
-redis.call('SET', writer, sequence .. ' ' .. reply, 'PX', remember)
 if n > head then
+  redis.call('SET', writer, sequence .. ' ' .. reply, 'PX', remember)
   redis.call('PUBLISH', channel, 'memis1 ' .. epoch .. ' ' .. (head + 1) .. ' ' .. n .. ' ' .. table.concat(void, ',') .. '\\n' .. ARGV[6])
 end
 return reply

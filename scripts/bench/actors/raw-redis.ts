@@ -1,0 +1,135 @@
+/** A process that does by hand, on node-redis, what memis does: what a good engineer would write. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from 'redis'
+import { serve, sharedNow } from '../support/actor'
+import { Arrivals } from '../support/arrivals'
+import { fieldsOf, type Item, itemFrom, itemOf, itemsOf, keyOf } from '../support/items'
+import type { ReplicationJobs } from '../support/replication'
+
+export type RawRedisJobs = ReplicationJobs & typeof more
+
+const connect = (url: string) => createClient({ url }).connect()
+type Redis = Awaited<ReturnType<typeof connect>>
+
+/** Items to a pipeline. */
+const window = 1000
+
+const clients: Redis[] = []
+/** False: notifications alone. */
+let stores = true
+let arrivals = new Arrivals(0)
+
+/** Each item's commands go out a window at a time, and are awaited together. */
+async function pipelined(
+  count: number,
+  commands: (redis: Redis, key: string, item: Item, i: number) => Promise<unknown>[],
+) {
+  const [redis] = clients as [Redis]
+  const items = itemsOf(count)
+  const start = sharedNow()
+  for (let from = 0; from < count; from += window) {
+    const calls: Promise<unknown>[] = []
+    for (let i = from; i < from + window && i < count; i++) {
+      const [key, item] = items[i] as [string, Item]
+      calls.push(...commands(redis, key, item, i))
+    }
+    await Promise.all(calls)
+  }
+  return start
+}
+
+const jobs: ReplicationJobs = {
+  async connect(options, count = 1) {
+    const { url, publishOnly = false } = options as { url: string; publishOnly?: boolean }
+    stores = !publishOnly
+    for (let i = 0; i < count; i++) clients.push(await connect(url))
+  },
+
+  async expect(name, count) {
+    arrivals = new Arrivals(count)
+    for (const redis of clients) {
+      const replica = new Map<string, Item>()
+      await redis.subscribe(name, (message) => {
+        const { key, item } = JSON.parse(message)
+        replica.set(key, item)
+        arrivals.add()
+      })
+    }
+  },
+
+  arrived: () => arrivals.last,
+
+  moments: () => arrivals.moments,
+
+  async forget(name) {
+    await Promise.all(clients.map((redis) => redis.unsubscribe(name)))
+  },
+
+  write: (name, count) =>
+    pipelined(count, (redis, key, item) => [
+      ...(stores ? [redis.hSet(`${name}:${key}`, fieldsOf(item))] : []),
+      redis.publish(name, JSON.stringify({ key, item })),
+    ]),
+
+  async single(name, count, pause) {
+    const [redis] = clients as [Redis]
+    const starts: number[] = []
+    for (let i = 0; i < count; i++) {
+      await sleep(pause)
+      const item = itemOf(i)
+      starts.push(sharedNow())
+      await redis.publish(name, JSON.stringify({ key: keyOf(i), item }))
+    }
+    return starts
+  },
+
+  async load(name, options) {
+    const redis = await connect((options as { url: string }).url)
+    globalThis.gc?.()
+    const replica = new Map<string, { item: Item; ttl: number }>()
+    const start = sharedNow()
+    const keys = await redis.zRange(name, 0, -1)
+    for (let from = 0; from < keys.length; from += window) {
+      await Promise.all(
+        keys.slice(from, from + window).map(async (key) => {
+          const path = `${name}:${key}`
+          const [fields, ttl] = await Promise.all([redis.hGetAll(path), redis.pTTL(path)])
+          replica.set(key, { item: itemFrom(fields), ttl })
+        }),
+      )
+    }
+    const took = sharedNow() - start
+    redis.destroy()
+    return { took, size: replica.size }
+  },
+}
+
+const more = {
+  /** What `load` reads: a hash for each item, and an index of them. */
+  async fill(name: string, count: number) {
+    await pipelined(count, (redis, key, item, i) => [
+      redis.zAdd(name, { score: i, value: key }),
+      redis.hSet(`${name}:${key}`, fieldsOf(item)),
+    ])
+  },
+
+  /** Hashes with a ttl, and nothing else. */
+  async bare(name: string, count: number) {
+    await pipelined(count, (redis, key, item) => [
+      redis.hSet(`${name}:${key}`, fieldsOf(item)),
+      redis.pExpire(`${name}:${key}`, 3600_000),
+    ])
+  },
+
+  async flush() {
+    await (clients[0] as Redis).flushAll()
+  },
+
+  /** Bytes that the server's data take. */
+  async memory() {
+    const info = await (clients[0] as Redis).info('memory')
+    return Number(/^used_memory_dataset:(\d+)/m.exec(info)?.[1])
+  },
+}
+
+serve<RawRedisJobs>({ ...jobs, ...more })

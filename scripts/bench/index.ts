@@ -1,0 +1,41 @@
+/**
+ * `npm run bench`: memis beside what people write by hand, measured side by side. `npm run bench -- P1 P4` runs some figures.
+ * Prints one table; a full run also writes results.json and chart.svg, which the README shows.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { figures } from './figures'
+import type { Row } from './support/figure'
+import { printTable, save } from './support/report'
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2).map((id) => id.toUpperCase())
+  const unknown = wanted.filter((id) => !figures.some((figure) => figure.id === id))
+  if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}; there are ${figures.map(({ id }) => id)}`)
+  prepare()
+  const rows: Row[] = []
+  for (const figure of figures) {
+    if ((wanted.length > 0 && !wanted.includes(figure.id)) || figure.needs?.() === false) continue
+    const start = performance.now()
+    process.stderr.write(`${figure.id} ${figure.title} …`)
+    rows.push(...(await figure.run()))
+    process.stderr.write(` ${((performance.now() - start) / 1000).toFixed(0)} s\n`)
+  }
+  printTable(rows)
+  if (wanted.length === 0) save(rows)
+}
+
+/** What memis is measured against is installed here, and what is measured is compiled. */
+function prepare(): void {
+  if (!existsSync(join(__dirname, 'node_modules'))) {
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: __dirname, stdio: ['ignore', 2, 2] })
+  }
+  const tsc = join(__dirname, '../../node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [tsc, '-p', __dirname], { stdio: ['ignore', 2, 2] })
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

@@ -1,0 +1,22 @@
+import { sharedNow } from './actor'
+
+/** When so many changes arrived. */
+export class Arrivals {
+  readonly moments: number[] = []
+  readonly last: Promise<number>
+  readonly #count: number
+  #done = (_: number) => {}
+
+  constructor(count: number) {
+    this.#count = count
+    this.last = new Promise((resolve) => {
+      this.#done = resolve
+    })
+  }
+
+  add(): void {
+    const now = sharedNow()
+    this.moments.push(now)
+    if (this.moments.length === this.#count) this.#done(now)
+  }
+}

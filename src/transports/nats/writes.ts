@@ -1,0 +1,271 @@
+/** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
+import { type Epoch, precedes } from '../../core/epochs'
+import type { MemisError } from '../../core/errors'
+import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
+import { type Bucket, type BucketState, wholeSeconds } from './bucket'
+import { decodeHeaders, decodeMessage, decodeOrigin, header, ttlOf } from './decode'
+import { disconnected, noMessage, noStream, translate, wrongLastSequence } from './errors'
+import type { Link } from './link'
+import { type Names, subjectOf } from './names'
+import type { Ack, Publisher } from './publisher'
+import type { Sweeper } from './sweeper'
+
+type KeyWrite = Extract<Write, { key: string }>
+type SetWrite = Extract<Write, { kind: 'set' }>
+
+/** The last message of a subject, as the stream's leader has it. */
+interface Stored {
+  readonly n: number
+  /** What took the item; undefined where it is there. */
+  readonly gone: Gone | undefined
+  /** Of a mark: whether there was something to delete. */
+  readonly found: boolean
+  readonly id: string
+  readonly origin: string
+}
+
+const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '' }
+/** Said on the mark of a delete, for the case that it is tried again. */
+const foundNothing = { [header.gone]: 'nothing' }
+
+/** So many marks of a clear are under way at a time. */
+const clearStep = 500
+/** So often a write is tried on a key that others write to at the same time. */
+const mostTries = 100
+
+export class Writes {
+  readonly #link: Link
+  readonly #publisher: Publisher
+  readonly #sweeper: Sweeper
+  readonly #bucket: Bucket
+  readonly #names: Names
+  readonly #retention: number
+  /** The clear of each writer that was last, and its number: given again, it takes nothing that came since. */
+  readonly #clears = new Map<string, { readonly sequence: number; readonly n: number }>()
+  /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
+  readonly #ids = new Map<string, string>()
+  /** The highest number that was acknowledged. */
+  #highest = 0
+
+  constructor(link: Link, publisher: Publisher, sweeper: Sweeper, bucket: Bucket, names: Names, retention: number) {
+    this.#link = link
+    this.#publisher = publisher
+    this.#sweeper = sweeper
+    this.#bucket = bucket
+    this.#names = names
+    this.#retention = retention
+  }
+
+  async take(batch: Batch): Promise<Written> {
+    let state = await this.#bucket.open()
+    const before = this.#highest
+    const { restores, kind } = batch.writes[0] ?? {}
+    let outcomes: Outcome[]
+    if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
+    else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores, state)
+    else outcomes = await this.#takeAll(batch, state)
+    // Numbers that began anew are another stream's, and of another epoch.
+    if (this.#highest < before) state = await this.#bucket.refresh()
+    return { epoch: epochOf(state), outcomes }
+  }
+
+  #takeAll({ writer, sequence, writes }: Batch, state: BucketState): Promise<Outcome[]> {
+    /** What is under way for a key, where what follows must wait for it. */
+    const under = new Map<string, { readonly outcome: Promise<Outcome>; readonly isLate: boolean }>()
+    return Promise.all(
+      (writes as readonly KeyWrite[]).map((write, i) => {
+        const { key } = write
+        const isDelete = write.kind === 'delete'
+        const before = under.get(key)
+        const take = () => {
+          const id = `${this.#idOf(writer, sequence)}.${i}`
+          const subject = subjectOf(this.#names, key)
+          return write.kind === 'set' ? this.#set(write, subject, id, state) : this.#delete(subject, id, state)
+        }
+        // A delete has to know what is there, and takes time; sets follow each other by the order of the connection.
+        const mustWait = before !== undefined && (isDelete || before.isLate)
+        const outcome = (mustWait ? before.outcome.then(take) : take()).catch(outcomeOf)
+        under.set(key, { outcome, isLate: isDelete || mustWait })
+        return outcome
+      }),
+    )
+  }
+
+  #idOf(writer: string, sequence: number): string {
+    const id = this.#ids.get(writer) ?? crypto.randomUUID().slice(0, 18)
+    this.#ids.set(writer, id)
+    return `${id}.${sequence}`
+  }
+
+  async #set(write: SetWrite, subject: string, id: string, state: BucketState): Promise<Outcome> {
+    const { seq: n, duplicate } = await this.#publishSet(write, subject, { [header.id]: id }, state)
+    const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
+    if (ttlMs === Infinity) return { n, existed: false }
+    // Where it was taken before, its ttl counts from then.
+    const leftMs = ttlMs - (duplicate ? await this.#ageOf(n) : 0)
+    if (!state.expires) this.#sweeper.add(this.#bucket.stream, subject, n, 'item', leftMs)
+    return { n, existed: false, leftMs }
+  }
+
+  async #delete(subject: string, id: string, state: BucketState): Promise<Outcome> {
+    const { floor } = state.epochs.at(-1) as Epoch
+    for (let tries = 0; tries < mostTries; tries++) {
+      const { n, gone, id: lastId, found } = (await this.#read(subject)) ?? nothing
+      if (lastId === id) return { n, existed: found } // it was taken before
+      // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
+      // replica may be about to put the item back.
+      if (gone !== undefined && n > floor) return { n, existed: false, gone }
+      const headers = { [header.id]: id, [header.expected]: String(n), ...(gone === undefined ? {} : foundNothing) }
+      const ack = await this.#publishMark(subject, headers, state)
+      if (ack !== null) return { n: ack.seq, existed: gone === undefined }
+    }
+    throw contended()
+  }
+
+  async #clear({ writer, sequence }: Batch, state: BucketState): Promise<Outcome> {
+    const { stream } = this.#bucket
+    const { cleared, start } = this.#names
+    const last = this.#clears.get(writer)
+    let n = last?.n ?? 0
+    if (last?.sequence !== sequence) {
+      const ack = await this.#publishMark(cleared, { [header.id]: this.#idOf(writer, sequence) }, state)
+      n = (ack as Ack).seq
+      this.#clears.set(writer, { sequence, n })
+    }
+    for (let offset = 0; ; ) {
+      const info = await this.#link.ask(`STREAM.INFO.${stream}`, { subjects_filter: `${start}>`, offset })
+      if (info.error !== undefined) throw translate(info.error)
+      const subjects = Object.keys(info.state.subjects ?? {})
+      while (subjects.length > 0) {
+        await Promise.all(subjects.splice(-clearStep).map((subject) => this.#clearOne(subject, n, state)))
+      }
+      offset += info.limit ?? Infinity
+      if (!(offset < (info.total ?? 0))) return { n, existed: false }
+    }
+  }
+
+  async #clearOne(subject: string, before: number, state: BucketState): Promise<void> {
+    const stored = await this.#read(subject)
+    if (stored === undefined || stored.gone !== undefined || stored.n > before) return
+    // Where somebody has written to it since, that is newer than the clear.
+    await this.#publishMark(subject, { [header.expected]: String(stored.n) }, state)
+  }
+
+  /** Puts back what was lost, but not after a clear. */
+  async #restoreAll({ writes }: Batch, { epoch, floor }: Restores, state: BucketState): Promise<Outcome[]> {
+    const isCleared = async () => ((await this.#read(this.#names.cleared))?.n ?? 0) > floor
+    if (epochOf(state) !== epoch || (await isCleared())) {
+      const { head } = await this.#bucket.refresh()
+      return writes.map(() => ({ refused: true, asOf: head }))
+    }
+    const outcomes = await Promise.all(
+      (writes as readonly KeyWrite[]).map((write) => this.#restore(write, state).catch(outcomeOf)),
+    )
+    if (!(await isCleared())) return outcomes
+    // A clear came in between, and did not find all of it.
+    return Promise.all(
+      (writes as readonly KeyWrite[]).map(async ({ key }, i): Promise<Outcome> => {
+        const outcome = outcomes[i] as Outcome
+        if (!('n' in outcome)) return outcome
+        const mark = { [header.expected]: String(outcome.n) }
+        const ack = await this.#publishMark(subjectOf(this.#names, key), mark, state)
+        return { refused: true, asOf: ack?.seq ?? outcome.n }
+      }),
+    )
+  }
+
+  async #restore(write: KeyWrite, state: BucketState): Promise<Outcome> {
+    const { origin, floor } = write.restores as Restores
+    const subject = subjectOf(this.#names, write.key)
+    let expected = 0
+    for (let tries = 0; tries < mostTries; tries++) {
+      const headers = { [header.origin]: `${origin.epoch} ${origin.n}`, [header.expected]: String(expected) }
+      const ack =
+        write.kind === 'set'
+          ? await this.#publishSet(write, subject, headers, state).catch(unlessOvertaken)
+          : await this.#publishMark(subject, headers, state)
+      if (ack !== null) return { n: ack.seq, existed: false }
+      const stored = await this.#read(subject)
+      const other = decodeOrigin(stored?.origin ?? '')
+      const isOlder = stored === undefined || stored.n <= floor || (other !== undefined && precedes(other, origin))
+      if (!isOlder) return { refused: true, asOf: stored.n }
+      expected = stored?.n ?? 0
+    }
+    throw contended()
+  }
+
+  async #publishSet(
+    write: SetWrite,
+    subject: string,
+    headers: Record<string, string>,
+    state: BucketState,
+  ): Promise<Ack> {
+    const { item, ttlMs } = write
+    if (ttlMs !== null) {
+      headers[header.exactTtl] = String(ttlMs)
+      if (state.expires) headers[header.ttl] = `${wholeSeconds(ttlMs)}s`
+    }
+    return this.#taken(await this.#publisher.publish(subject, item.json, headers))
+  }
+
+  /** Leaves a mark that what was there is gone; null where it was not there any more as expected. */
+  async #publishMark(subject: string, headers: Record<string, string>, state: BucketState): Promise<Ack | null> {
+    // Of a DEL, the server would leave a second mark when the ttl of the first is over.
+    headers[header.operation] = 'PURGE'
+    if (state.expires) headers[header.ttl] = `${wholeSeconds(this.#retention)}s`
+    const ack = await this.#publisher
+      .publish(subject, '', headers)
+      .then((ack) => this.#taken(ack))
+      .catch(unlessOvertaken)
+    if (ack !== null && !state.expires) {
+      this.#sweeper.add(this.#bucket.stream, subject, ack.seq, 'mark', this.#retention)
+    }
+    return ack
+  }
+
+  #taken(ack: Ack): Ack {
+    const { error, seq, duplicate } = ack
+    if (error !== undefined) {
+      if (error.err_code === noStream) this.#bucket.forget()
+      throw Object.assign(translate(error), { isOvertaken: error.err_code === wrongLastSequence })
+    }
+    if (!duplicate) this.#highest = seq
+    return ack
+  }
+
+  /** The last message of a subject; undefined where there is none. */
+  async #read(subject: string): Promise<Stored | undefined> {
+    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { last_by_subj: subject })
+    if (error?.err_code === noMessage) return undefined
+    if (error !== undefined) throw translate(error)
+    const { seq: n, hdrs, time } = message
+    const headers = decodeHeaders(hdrs)
+    if (ttlOf(headers) < Infinity) await this.#bucket.learnClock()
+    const age = this.#bucket.ageOf(Date.parse(time))
+    const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
+    const gone = kind === 'set' ? undefined : kind
+    const found = headers.get(header.gone) !== foundNothing[header.gone]
+    return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin) }
+  }
+
+  async #ageOf(n: number): Promise<number> {
+    await this.#bucket.learnClock()
+    const { message } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { seq: n })
+    return message === undefined ? 0 : this.#bucket.ageOf(Date.parse(message.time))
+  }
+}
+
+const epochOf = ({ epochs }: BucketState): string => (epochs.at(-1) as { id: string }).id
+
+/** A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again. */
+function outcomeOf(error: MemisError): Outcome {
+  if (error.code === 'DISCONNECTED') throw error
+  return { error }
+}
+
+function unlessOvertaken(error: MemisError & { isOvertaken?: boolean }): null {
+  if (error.isOvertaken) return null
+  throw error
+}
+
+const contended = () => disconnected('others write to that key all the time')
