@@ -26,6 +26,8 @@ export interface Status {
   readonly open: number
   readonly lost: number
   readonly restored: number
+  /** The last few complaints, for whoever looks for the reason. */
+  readonly complaints: readonly string[]
 }
 
 export interface Report {
@@ -63,6 +65,7 @@ export class Member {
   readonly #open = new Set<Open>()
   readonly #refused: Record<string, number> = {}
   readonly #ticking: NodeJS.Timeout
+  readonly #complaints: string[] = []
   #n = 0
   #calls = 0
   #writing = false
@@ -76,8 +79,10 @@ export class Member {
     this.#journal = new Journal(spec.journal)
     this.#client = createClient(spec.client as unknown as { transport: 'memory' })
     this.#client.on('error', (error) => this.#heed(error))
+    this.#client.on('disconnect', (error) => this.#complain(error))
     this.#followers = collections.map((name) => {
       const collection = this.#client.database('chaos').collection<ReturnType<typeof makeItem>>(name)
+      collection.on('stale', (error) => this.#complain(error))
       return new Follower(collection, spec.mode, `${spec.name}/${name}`, this.fail)
     })
     let last = performance.now()
@@ -103,6 +108,7 @@ export class Member {
       open: this.#open.size,
       lost: sum(({ lost }) => lost),
       restored: sum(({ restored }) => restored),
+      complaints: this.#complaints,
     }
   }
 
@@ -256,7 +262,14 @@ export class Member {
     for (const follower of this.#followers) follower.check()
   }
 
-  #heed({ code, message, cause }: MemisError): void {
+  #complain({ message }: MemisError): void {
+    this.#complaints.push(`${new Date().toISOString().slice(17, 23)} ${message}`)
+    if (this.#complaints.length > 8) this.#complaints.shift()
+  }
+
+  #heed(error: MemisError): void {
+    const { code, message, cause } = error
+    this.#complain(error)
     if (code !== 'DISCONNECTED' && code !== 'OUT_OF_TOUCH') {
       this.fail('error', `${this.#spec.name}: ${code} ${message} ${(cause as Error | undefined)?.stack ?? ''}`)
     }

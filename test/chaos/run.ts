@@ -135,7 +135,8 @@ class Run {
       const late = all.find(({ status }) => status.states.some((state) => state !== 'live') || status.probe < probe)
       if (late === undefined || world.violations.length > 0) break
       if (isOver()) {
-        const { states, probe: has } = late.status
+        const { states, probe: has, complaints } = late.status
+        for (const complaint of complaints) world.tell(`${late.name}: ${complaint}`)
         world.fail(
           `K2: ${late.name} is ${states} with probe ${has} of ${probe}, ${bound} ms after ${faults.map(({ name }) => name)}`,
         )
