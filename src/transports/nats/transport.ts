@@ -106,7 +106,12 @@ export class NatsTransport implements Transport {
 
   async write(place: Place, batch: Batch): Promise<Written> {
     if (this.#parts === null) throw disconnected('not connected to NATS')
-    return this.#lane(place, this.#parts).writes.take(batch)
+    const { bucket, writes } = this.#lane(place, this.#parts)
+    return writes.take(batch).catch((error: MemisError) => {
+      // Nobody may have answered because the stream is gone: then it is made again.
+      if (error.code === 'DISCONNECTED') bucket.forget()
+      throw error
+    })
   }
 
   watch(place: Place, from: Position | null, sink: Sink): Watch {
