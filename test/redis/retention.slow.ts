@@ -2,7 +2,8 @@
 import assert from 'node:assert'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../../src'
-import { baseOf, Child, note, Raw, redisServer, suite, until, untilEqual } from './support'
+import { Child } from '../support/child'
+import { baseOf, note, Raw, redisServer, suite, until, untilEqual } from './support'
 
 const test = suite('retention', 600_000)
 
