@@ -16,16 +16,20 @@ export * from '../support/testing'
 
 export const versions = ['2.9', '2.15'] as const
 export type Version = (typeof versions)[number]
-type Suite = ReturnType<typeof suite>
 
-/** A suite of which every test runs on each version of the server. */
+/**
+ * A suite of which every test runs on each version of the server, one after the other; those that mostly wait,
+ * `together`.
+ */
 export function suiteOnAll(name: string, limit?: number) {
   const bare = suite(`${name}, NATS`, limit)
-  const test = (title: string, run: (version: Version) => Promise<void>, only: readonly Version[] = versions) => {
+  type Run = (version: Version) => Promise<void>
+  const test = (title: string, run: Run, only: readonly Version[] = versions) => {
     for (const version of only) bare(`${version}: ${title}`, () => run(version))
   }
-  return Object.assign(test, { before: bare.before, after: bare.after, run: bare.run }) as typeof test &
-    Pick<Suite, 'before' | 'after' | 'run'>
+  const together = (title: string, run: Run) =>
+    bare(`${versions.join(' and ')}: ${title}`, async () => void (await Promise.all(versions.map(run))))
+  return Object.assign(test, { together, before: bare.before, after: bare.after, run: bare.run })
 }
 
 /** A server that is stopped at the end of the block. */
@@ -206,14 +210,15 @@ export function untilEqual(
   return untilEqualTo(read, replicas, deadline)
 }
 
-/** Waits until the stream has so many consumers; fails with what it has. */
+/** Waits until the stream has so many consumers; fails with those that it has. */
 export async function untilConsumers(raw: Raw, count: number, bucket = 'test', deadline = 20_000): Promise<number> {
   let names: string[] = []
-  const right = async () => {
-    names = (await raw.consumers(bucket)).map(({ name }) => name)
-    return names.length === count
-  }
-  return until(`${count} consumers`, right, deadline).catch(() =>
-    assert.fail(`there are ${names.length} consumers, not ${count}: ${names}`),
-  )
+  return until(
+    `${count} consumers`,
+    async () => {
+      names = (await raw.consumers(bucket)).map(({ name }) => name)
+      return names.length === count
+    },
+    deadline,
+  ).catch((error: Error) => assert.fail(`${error.message}; the last that were seen: ${names}`))
 }

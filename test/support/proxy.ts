@@ -73,8 +73,11 @@ export async function startProxy(target: number): Promise<TcpProxy> {
       if (!server.listening) await listen()
     },
     async close() {
-      const closing = [...pairs].flat().map((socket) => new Promise((resolve) => socket.on('close', resolve)))
-      proxy.cut()
+      const sockets = [...pairs].flat()
+      const closing = sockets.map((socket) => new Promise((resolve) => socket.on('close', resolve)))
+      server.close()
+      // Not as `cut` does it: where the other end was faster, resetting fails, and no 'close' follows.
+      for (const socket of sockets) socket.destroy()
       await Promise.all(closing)
     },
   }
