@@ -7,9 +7,6 @@ import { changesOf, sourceOf } from '../support/source'
 
 export type HeapJobs = typeof jobs
 
-/** What is measured is held here. */
-const held: unknown[] = []
-
 function heapUsed(): number {
   for (let i = 0; i < 3; i++) globalThis.gc?.()
   return process.memoryUsage().heapUsed
@@ -17,83 +14,109 @@ function heapUsed(): number {
 
 /** One item for all: what is compared is what a ttl costs, not what items do. */
 const item = Object.freeze(itemOf(0))
-/** When those fall due that do soon, by their number. */
+/** When those fall due that do soon, by number, and how late each was told (ms). */
 const due: number[] = []
 const lateness: number[] = []
-let fired = () => {}
+let allTold = () => {}
 
 function expired(key: string): void {
-  const late = performance.now() - (due[Number(key.slice(7))] as number)
-  if (lateness.push(late) === due.length) fired()
+  const late = performance.now() - (due[Number(key.slice(keyOf('').length))] as number)
+  if (lateness.push(late) === soon) allTold()
 }
 
-let began: NodeJS.CpuUsage
+const many = 900_000
+const soon = 100_000
+/** Those fall due from 1 s on, within so many ms. */
+const within = 5000
+
+const longTtl = () => Math.ceil(3600_000 * (1 + Math.random()))
+function soonTtl(i: number): number {
+  const ttl = Math.ceil(1000 + Math.random() * within)
+  due[i] = performance.now() + ttl
+  return ttl
+}
+
+/** Gives all of its items a ttl, at first long ones, then some short ones. */
+interface Timed {
+  make(): Promise<void>
+  more(): void
+}
+
+function memisTimed(): Timed {
+  const source = sourceOf(() => changesOf(many, () => item, longTtl))
+  const client = createClient({ transport: source })
+  const artists = client.database('bench').collection<Item>('artists').on('expire', expired)
+  return {
+    make: () => artists.subscribe(),
+    more: () => source.tell(changesOf(soon, () => item, soonTtl, many)),
+  }
+}
+
+function rawTimed(): Timed {
+  const map = new Map<string, { item: Item; timer: NodeJS.Timeout }>()
+  const expire = (key: string) => {
+    map.delete(key)
+    expired(key)
+  }
+  const add = (first: number, count: number, ttlOf: (i: number) => number) => {
+    for (let i = first; i < first + count; i++) {
+      const key = keyOf(i)
+      map.set(key, { item, timer: setTimeout(expire, ttlOf(i), key) })
+    }
+  }
+  return {
+    make: async () => add(0, many, longTtl),
+    more: () => add(many, soon, soonTtl),
+  }
+}
+
+let timed: Timed
+
+function cpuSince(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1000
+}
 
 const jobs = serve({
   /** Bytes for an item in a replica, and in a Map of the same objects. */
   async replica(url: string, name: string) {
     const client = createClient(url)
-    await client.connect()
-    // What is made once and stays is no item's.
-    const warm = client.database('bench').collection<Item>('warm')
-    await warm.subscribe()
+    const database = client.database('bench')
+    // What is made once, for the first collection, is no item's.
+    await database.collection('warm').subscribe()
     const before = heapUsed()
-    const artists = client.database('bench').collection<Item>(name)
+    const artists = database.collection<Item>(name)
     await artists.subscribe()
     const ours = heapUsed() - before
     const map = new Map(artists)
     artists.unsubscribe()
+    await sleep(200) // until Redis has confirmed it
     const theirs = heapUsed() - before
     await client.close()
     return { ours: ours / map.size, theirs: theirs / map.size }
   },
 
-  /** So many items with a ttl, of which the first `soon` fall due from `from` on within `within` ms. */
-  async make(how: 'memis' | 'timers', count: number, soon: number, from: number, within: number) {
+  /** CPU (ms) and heap (bytes for each) of items with ttls of hours. */
+  async make(how: 'memis' | 'timers') {
     const heap = heapUsed()
-    began = process.cpuUsage()
-    const ttlOf = (i: number) => {
-      if (i >= soon) return Math.ceil(3600_000 * (1 + Math.random()))
-      const ttl = Math.ceil(from + Math.random() * within)
-      due[i] = performance.now() + ttl
-      return ttl
-    }
-    if (how === 'memis') {
-      const client = createClient({ transport: sourceOf(() => changesOf(count, () => item, ttlOf)) })
-      const artists: Collection<Item> = client.database('bench').collection('artists')
-      artists.on('expire', expired)
-      await artists.subscribe()
-      held.push(artists)
-    } else {
-      const map = new Map<string, { item: Item; timer: NodeJS.Timeout }>()
-      const expire = (key: string) => {
-        map.delete(key)
-        expired(key)
-      }
-      for (let i = 0; i < count; i++) map.set(keyOf(i), { item, timer: setTimeout(expire, ttlOf(i), keyOf(i)) })
-      held.push(map)
-    }
-    const { user, system } = process.cpuUsage(began)
-    return { cpu: (user + system) / 1000, heap: (heapUsed() - heap) / count }
+    const start = process.cpuUsage()
+    timed = how === 'memis' ? memisTimed() : rawTimed()
+    await timed.make()
+    return { making: cpuSince(start), heap: (heapUsed() - heap) / many }
   },
 
-  /** Waits until what falls due soon has, and a second more. */
+  /** CPU of an idle second, then of more items and their end; and how late that was told. */
   async fire() {
-    const start = process.cpuUsage()
-    if (lateness.length < due.length) {
-      await new Promise<void>((resolve) => {
-        fired = resolve
-      })
-    }
-    const firing = process.cpuUsage(start)
-    const idleFrom = process.cpuUsage()
+    const idleStart = process.cpuUsage()
     await sleep(1000)
-    const idle = process.cpuUsage(idleFrom)
+    const idle = cpuSince(idleStart)
+    const start = process.cpuUsage()
+    const told = new Promise<void>((resolve) => {
+      allTold = resolve
+    })
+    timed.more()
+    await told
     lateness.sort((a, b) => a - b)
-    return {
-      cpu: (firing.user + firing.system) / 1000,
-      idle: (idle.user + idle.system) / 1000,
-      p99: lateness[Math.floor(lateness.length * 0.99)] as number,
-    }
+    return { idle, firing: cpuSince(start), p99: lateness[Math.floor(lateness.length * 0.99)] as number }
   },
 })

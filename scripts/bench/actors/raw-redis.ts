@@ -20,7 +20,10 @@ let stores = true
 let arrivals = new Arrivals(0)
 
 /** Each item's commands go out a window at a time, and are awaited together. */
-async function pipelined(count: number, commands: (redis: Redis, key: string, item: Item, i: number) => Promise<unknown>[]) {
+async function pipelined(
+  count: number,
+  commands: (redis: Redis, key: string, item: Item, i: number) => Promise<unknown>[],
+) {
   const [redis] = clients as [Redis]
   const items = itemsOf(count)
   const start = sharedNow()

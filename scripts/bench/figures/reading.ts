@@ -1,7 +1,7 @@
+import type { ReadJobs } from '../actors/reads'
 import { type Actor, startActor } from '../support/actor'
 import { compare, type Figure, type Row } from '../support/figure'
 import { inTurns } from '../support/rounds'
-import type { ReadJobs } from '../actors/reads'
 
 const reads = 500_000
 
@@ -43,17 +43,26 @@ export const p10: Figure = {
     for (const size of sizes) {
       const large = await filled(size)
       // What the size costs the bare Map is the machine's, and not counted.
-      const get = async (actor: Actor<ReadJobs>) => (await actor.call('get', reads)) / (await actor.call('mapGet', reads))
+      const get = async (actor: Actor<ReadJobs>) =>
+        (await actor.call('get', reads)) / (await actor.call('mapGet', reads))
       const gets = await inTurns(
         () => get(large),
         () => get(small),
       )
-      rows.push(compare('P10', `get among ${size.toLocaleString('en-US')} items, to 1,000 (in Map.gets)`, '', 'cost', gets, { atMost: 1.5 }))
+      rows.push(
+        compare('P10', `get among ${size.toLocaleString('en-US')} items, to 1,000 (in Map.gets)`, '', 'cost', gets, {
+          atMost: 1.5,
+        }),
+      )
       const sets = await inTurns(
         (round) => large.call('set', writes, round),
         (round) => small.call('set', writes, round),
       )
-      rows.push(compare('P10', `set among ${size.toLocaleString('en-US')} items, to 1,000`, 'ns', 'cost', sets, { atMost: 1.5 }))
+      rows.push(
+        compare('P10', `set among ${size.toLocaleString('en-US')} items, to 1,000`, 'ns', 'cost', sets, {
+          atMost: 1.5,
+        }),
+      )
       await large.stop()
     }
     await small.stop()

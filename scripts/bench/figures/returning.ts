@@ -1,3 +1,4 @@
+import type { ReturningJobs } from '../actors/returning'
 import { startActor } from '../support/actor'
 import { CountingProxy } from '../support/counting-proxy'
 import { compare, type Figure } from '../support/figure'
@@ -5,7 +6,6 @@ import { itemOf, keyOf } from '../support/items'
 import type { ReplicationJobs } from '../support/replication'
 import { inTurns, type Pairs } from '../support/rounds'
 import { withRedis } from '../support/servers'
-import type { ReturningJobs } from '../actors/returning'
 
 const count = 100_000
 const changed = 100
@@ -48,8 +48,12 @@ export const p6: Figure = {
       await Promise.all([writer.stop(), stays.stop(), comes.stop()])
       proxy.cut()
       return [
-        compare('P6', 'return to 100 changes in 100,000 items, to our own full load', 'ms', 'cost', times, { atLeast: 50 }),
-        compare('P6', 'bytes received by then, handshake and all, to those of the changes', 'B', 'cost', bytes, { atMost: 3 }),
+        compare('P6', 'return to 100 changes in 100,000 items, to our own full load', 'ms', 'cost', times, {
+          atLeast: 50,
+        }),
+        compare('P6', 'bytes received by then, handshake and all, to those of the changes', 'B', 'cost', bytes, {
+          atMost: 3,
+        }),
       ]
     }),
 }

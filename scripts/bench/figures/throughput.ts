@@ -1,9 +1,9 @@
+import type { RawRedisJobs } from '../actors/raw-redis'
 import { startActor } from '../support/actor'
 import { compare, type Figure } from '../support/figure'
 import { Side } from '../support/replication'
 import { inTurns } from '../support/rounds'
 import { hasNats, withNats, withRedis } from '../support/servers'
-import type { RawRedisJobs } from '../actors/raw-redis'
 
 const count = 100_000
 
