@@ -5,9 +5,10 @@ import { type MemisOptions, takeSettings } from './core/options'
 import type { Transport } from './core/transport'
 import { MemoryHub } from './transports/memory/hub'
 import { MemoryTransport, namedMemoryTransport } from './transports/memory/transport'
+import { type BucketOptions, type NatsOptions, natsTransport } from './transports/nats/transport'
 import { type RedisOptions, redisTransport } from './transports/redis/transport'
 
-export type { RedisOptions }
+export type { BucketOptions, NatsOptions, RedisOptions }
 
 export interface MemoryOptions {
   transport: 'memory'
@@ -17,7 +18,7 @@ export interface MemoryOptions {
 
 /** `memory:name`, for a hub that all who use the name share in this process. */
 export interface UrlOptions {
-  /** `redis:`, `rediss:` or `memory:`; the scheme chooses the transport. */
+  /** `redis:`, `rediss:`, `nats:` or `memory:`; the scheme chooses the transport. */
   url: string
   transport?: undefined
 }
@@ -27,7 +28,7 @@ export interface CustomOptions {
   transport: Transport
 }
 
-export type ClientOptions = (RedisOptions | MemoryOptions | UrlOptions | CustomOptions) & MemisOptions
+export type ClientOptions = (RedisOptions | NatsOptions | MemoryOptions | UrlOptions | CustomOptions) & MemisOptions
 
 /**
  * Makes a client, which connects by itself and goes on trying for ever.
@@ -51,11 +52,15 @@ function chooseTransport(options: Record<string, unknown>): Transport {
   switch (transport) {
     case 'redis':
       return redisTransport(rest as Omit<RedisOptions, 'transport'>)
+    case 'nats':
+      return natsTransport(rest as Omit<NatsOptions, 'transport'>)
     case 'memory':
       return chooseMemory(rest)
   }
   if (!isTransport(transport)) {
-    throw invalid("transport must be 'redis', 'memory' or an object with the methods and the clock of Transport")
+    throw invalid(
+      "transport must be 'redis', 'nats', 'memory' or an object with the methods and the clock of Transport",
+    )
   }
   refuseOthers(rest, [])
   return transport
@@ -75,8 +80,8 @@ function chooseMemory(options: Record<string, unknown>): Transport {
 function schemeOf(url: unknown): string {
   const scheme = typeof url === 'string' ? /^([a-z]+):/.exec(url)?.[1] : undefined
   if (scheme === 'redis' || scheme === 'rediss') return 'redis'
-  if (scheme === 'memory') return scheme
-  const schemes = 'the schemes are redis:, rediss: and memory:'
+  if (scheme === 'memory' || scheme === 'nats') return scheme
+  const schemes = 'the schemes are redis:, rediss:, nats: and memory:'
   throw invalid(
     url === undefined ? `neither transport nor url is given; ${schemes}` : `that url chooses no transport; ${schemes}`,
   )

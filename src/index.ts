@@ -26,10 +26,12 @@ export type {
   Written,
 } from './core/transport'
 export {
+  type BucketOptions,
   type ClientOptions,
   type CustomOptions,
   createClient,
   type MemoryOptions,
+  type NatsOptions,
   type RedisOptions,
   type UrlOptions,
 } from './create-client'

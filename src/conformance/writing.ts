@@ -71,7 +71,8 @@ export function writing(test: Define): void {
         ['equal', { n: 1 }],
       ]),
     )
-    same([reader.told('other'), reader.told('equal')], [['set live', 'set live'], ['set live']])
+    // A store may tell of two writes that follow each other at once by the second alone.
+    same([[...new Set(reader.told('other'))], reader.told('equal')], [['set live'], ['set live']])
   })
 
   test('W2 writing needs no subscription', async (scene) => {

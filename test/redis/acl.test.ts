@@ -145,7 +145,10 @@ test(`a user with ${needed.length} commands, its own keys and its own channels c
   })
   assert.deepStrictEqual(complaints.codes, [])
   assert.deepStrictEqual(complaints.disconnects, [])
-  assert.deepStrictEqual((await denied()).filter(({ command }) => command !== 'client|setinfo'), [])
+  assert.deepStrictEqual(
+    (await denied()).filter(({ command }) => command !== 'client|setinfo'),
+    [],
+  )
   note(
     `commands that a user needs: ${needed.join(' ')}; of these, to read only: ${[...reading, ...readingItems].join(' ')}`,
   )

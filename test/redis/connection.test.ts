@@ -3,9 +3,10 @@ import assert from 'node:assert'
 import { inspect } from 'node:util'
 import { createClient as createRedisClient } from 'redis'
 import { type Client, createClient, type MemisError } from '../../src'
+import { Child } from '../support/child'
 import { freePort } from '../support/servers'
 import { type FakeServer, startFakeServer } from './fake-server'
-import { Child, Complaints, Raw, redisServer, rejection, suite, until, within } from './support'
+import { Complaints, Raw, redisServer, rejection, suite, until, within } from './support'
 
 const test = suite('connection')
 

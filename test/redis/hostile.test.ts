@@ -81,7 +81,7 @@ async function scene(options: object = {}) {
   await old.collection.subscribe()
   for (const key of ['a', 'b', 'c']) await items.set(key, { key })
   await until('the items are heard of', () => old.collection.size === 3)
-  const epoch = /(\w+):\d+$/.exec(await raw.send('HGET', `${base}/meta`, 'epochs'))?.[1] ?? ''
+  const epoch = /([\w-]+):\d+$/.exec(await raw.send('HGET', `${base}/meta`, 'epochs'))?.[1] ?? ''
   const head = Number(await raw.send('HGET', `${base}/meta`, 'head'))
   return { name, base, items, old, epoch, head }
 }

@@ -1,92 +1,11 @@
-/** Between a joiner's first contents and its live updates there is no moment in which a write can be missed (R2). */
-import assert from 'node:assert'
-import { type Client, type Collection, createClient } from '../../src'
-import { dice, note, Raw, Replay, redisServer, suite, untilEqual } from './support'
+import { joinRace } from '../scenarios/join-race'
+import { redisSite, suite } from './support'
 
 const test = suite('join race')
 
-const joins = 200
-const writes = 5000
-/** More than one read of memis holds. */
-const keys = 1100
-
-interface Item {
-  /** Which write made it. */
-  n: number
-}
-
-/** What became of a key by its last write that the store has confirmed. */
-interface Confirmed {
-  n: number
-  gone: boolean
-}
-
 test('200 joins while 5,000 writes and deletes run: every joiner equals the store, and its events its contents', async () => {
-  await using server = await redisServer()
-  await using raw = await Raw.connect(server.url)
-  await using writer = createClient(server.url)
-  const seed = Date.now() % 1_000_000
-  const random = dice(seed)
-  const collection = writer.database('test').collection<Item>('race')
-
-  const confirmed = new Map<string, Confirmed>()
-  const deletes = new Map<string, number[]>()
-  function write(n: number): PromiseLike<unknown> {
-    const key = `key ${random(keys)}`
-    const gone = random(4) === 0
-    if (gone) deletes.set(key, [...(deletes.get(key) ?? []), n])
-    const written = gone ? collection.delete(key) : collection.set(key, { n })
-    return written.then(() => confirmed.set(key, { n, gone }))
-  }
-
-  // All keys are there at first, without a number of the race.
-  await Promise.all(Array.from({ length: keys }, (_, i) => collection.set(`key ${i}`, { n: -1 })))
-
-  const joiners: { client: Client; collection: Collection<Item>; replay: Replay }[] = []
-  const faults: string[] = []
-  let during = 0
-  async function join(): Promise<void> {
-    const client = createClient(server.url)
-    const joined = client.database('test').collection<Item>('race')
-    joiners.push({ client, collection: joined, replay: new Replay(joined) })
-    joined.on('stale', (error) => void faults.push(`stale: ${error.message}`))
-    // The connection first, so that the writes at the time of the call are many.
-    await client.connect()
-    const before = new Map(confirmed)
-    await joined.subscribe()
-    if (done < writes) during++
-    for (const [key, { n, gone }] of before) {
-      const item = joined.get(key)
-      const fits = item ? item.n > n || (item.n === n && !gone) : gone || deletes.get(key)?.some((later) => later > n)
-      if (!fits) faults.push(`${key} was ${gone ? 'deleted' : 'set'} by write ${n}, and ${item?.n} was joined`)
-    }
-  }
-
-  const start = performance.now()
-  const joining: Promise<void>[] = []
-  let done = 0
-  try {
-    while (done < writes) {
-      const burst = Array.from({ length: Math.min(1 + random(10), writes - done) }, () => write(done++))
-      while (joining.length < (done / writes) * joins) joining.push(join())
-      await Promise.all(burst)
-    }
-    await Promise.all(joining)
-    const took = performance.now() - start
-    const late = await untilEqual(
-      raw,
-      joiners.map((joiner) => joiner.collection),
-    )
-    for (const { replay } of joiners) replay.check()
-    assert.deepStrictEqual(faults.slice(0, 5), [], `seed ${seed}`)
-    assert.strictEqual(joiners.length, joins)
-    assert.ok(during > joins / 2, `only ${during} joins were done before the writes were`)
-    note(
-      `${joins} joins, ${during} of them done while ${writes} writes ran, in ${took.toFixed(0)} ms; equal ${late.toFixed(0)} ms later`,
-    )
-  } finally {
-    await Promise.all(joiners.map(({ client }) => client.close()))
-  }
+  await using site = await redisSite()
+  await joinRace(site)
 })
 
 test.run()

@@ -2,19 +2,19 @@
 import assert from 'node:assert'
 import { type Collection, createClient } from '../../src'
 import { redisTransport } from '../../src/transports/redis/transport'
+import { cutLink, deadLink } from '../scenarios/dead-link'
 import { startProxy, type TcpProxy } from '../support/proxy'
 import { Interceptor } from './interceptor'
 import {
   baseOf,
-  Complaints,
   type Disposable,
-  Load,
   note,
   Raw,
   Replay,
   readItem,
   readStore,
   redisServer,
+  redisSite,
   rejection,
   suite,
   until,
@@ -22,10 +22,6 @@ import {
 } from './support'
 
 const test = suite('link')
-
-const livenessTimeout = 1500
-/** After the link's return, replicas equal the store within so many ms. */
-const soon = 5000
 
 async function proxyTo(port: number): Promise<Disposable<TcpProxy & { url: string }>> {
   const proxy = await startProxy(port)
@@ -39,98 +35,19 @@ const itemsOf = (client: ReturnType<typeof createClient>): Collection<object> =>
   client.database('test').collection('items')
 const base = baseOf('test', 'items')
 
-/** Waits for the replica to say that it is stale; returns how many ms that took. */
-async function untilStale(replica: Collection<object>): Promise<number> {
-  const start = performance.now()
-  await new Promise((resolve) => replica.once('stale', resolve))
-  return performance.now() - start
-}
-
 for (const [what, harm] of [
   ['a half-open link', 'freeze'],
   ['a server that is stopped', 'pause'],
 ] as const) {
   test(`${what} is noticed within livenessTimeout, twice, during writes; then all are equal`, async () => {
-    await using server = await redisServer()
-    await using proxy = await proxyTo(server.port)
-    await using raw = await Raw.connect(server.url)
-    await using near = createClient({ url: proxy.url, livenessTimeout })
-    await using far = createClient({ url: server.url, livenessTimeout })
-    const complaints = new Complaints(near)
-    const [cut, whole] = [itemsOf(near), itemsOf(far)]
-    const replays = [cut, whole].map((replica) => new Replay(replica))
-    await Promise.all([cut.subscribe(), whole.subscribe()])
-    const loads = [new Load(cut, 'near'), new Load(whole, 'far')]
-
-    const noticed: number[] = []
-    const repaired: number[] = []
-    for (let round = 0; round < 2; round++) {
-      await Promise.all(loads.map((load) => load.more(200)))
-      if (harm === 'freeze') proxy.freeze()
-      else server.pause()
-      noticed.push(await untilStale(cut))
-      assert.strictEqual(cut.freshness.state, 'stale')
-      // It serves its last contents meanwhile.
-      assert.strictEqual(cut.size, replays[0]?.items.size)
-      if (harm === 'freeze') await loads[1]?.more(50)
-      const ready = new Promise((resolve) => cut.once('ready', resolve))
-      const from = performance.now()
-      if (harm === 'freeze') await proxy.heal()
-      else server.resume()
-      await ready
-      await Promise.all(loads.map((load) => load.more(50)))
-      repaired.push(performance.now() - from)
-    }
-    await Promise.all(loads.map((load) => load.stop()))
-    await untilEqual(raw, [cut, whole])
-    const store = await readStore(raw, 'items')
-    for (const load of loads) load.check(store)
-    for (const replay of replays) replay.check()
-    assert.ok(complaints.codes.every((code) => code === 'DISCONNECTED'))
-    note(
-      `${what}: noticed after ${noticed.map(Math.round).join(', ')} ms (livenessTimeout ${livenessTimeout}), ` +
-        `live and writing again ${repaired.map(Math.round).join(', ')} ms after its return`,
-    )
-    // Half a second for the timers of a busy machine.
-    assert.ok(Math.max(...noticed) <= livenessTimeout + 500, `noticed after ${noticed}`)
-    assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
+    await using site = await redisSite()
+    await deadLink(site, harm, what)
   })
 }
 
 test('a link that is cut and refused for a while, three times, during writes: equal within 5 s of its return', async () => {
-  await using server = await redisServer()
-  await using proxy = await proxyTo(server.port)
-  await using raw = await Raw.connect(server.url)
-  await using near = createClient(proxy.url)
-  await using far = createClient(server.url)
-  const complaints = new Complaints(near)
-  const [cut, whole] = [itemsOf(near), itemsOf(far)]
-  const replays = [cut, whole].map((replica) => new Replay(replica))
-  await Promise.all([cut.subscribe(), whole.subscribe()])
-  const loads = [new Load(cut, 'near'), new Load(whole, 'far')]
-  const repaired: number[] = []
-  for (let round = 0; round < 3; round++) {
-    await Promise.all(loads.map((load) => load.more(200)))
-    const stale = untilStale(cut)
-    proxy.cut()
-    await stale
-    const tries = near.errorCounts.DISCONNECTED ?? 0
-    await until('it has tried in vain', () => (near.errorCounts.DISCONNECTED ?? 0) >= tries + 2)
-    const from = performance.now()
-    const ready = new Promise((resolve) => cut.once('ready', resolve))
-    await proxy.heal()
-    await ready
-    await Promise.all(loads.map((load) => load.more(50)))
-    repaired.push(performance.now() - from)
-  }
-  await Promise.all(loads.map((load) => load.stop()))
-  await untilEqual(raw, [cut, whole])
-  for (const load of loads) load.check(await readStore(raw, 'items'))
-  for (const replay of replays) replay.check()
-  assert.strictEqual(complaints.disconnects.length, 3)
-  assert.deepStrictEqual(new Set(complaints.codes), new Set(['DISCONNECTED']))
-  note(`cut and refused: live and writing again ${repaired.map(Math.round).join(', ')} ms after the link's return`)
-  assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
+  await using site = await redisSite()
+  await cutLink(site)
 })
 
 test('writes that wait for a frozen link settle at their deadline, and say whether they may be stored', async () => {

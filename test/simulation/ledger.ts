@@ -97,9 +97,10 @@ export class Ledger {
     return (this.#byKey.get(key) ?? []).filter(({ order }) => order > this.lostAt)
   }
 
-  /** Whether somebody wrote a key since then, in other words than to put it back. */
-  writtenSince(key: string): boolean {
-    return this.clearedAt > this.lostAt || this.since(key).some(({ restored }) => !restored)
+  /** Whether somebody wrote a key after that point, in other words than to put it back. */
+  writtenSince(key: string, order: number): boolean {
+    const isOwn = (taken: Taken) => taken.order > order && taken.epoch !== '' && !taken.restored
+    return this.clearedAt > order || (this.#byKey.get(key) ?? []).some(isOwn)
   }
 
   /** The last thing that happened to a key, or undefined. */

@@ -1,13 +1,15 @@
 /** The servers that other tests lean on do what their names say, and nothing of them stays. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectNats, type JetStreamManager } from 'nats'
 import { createClient } from 'redis'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { freePort, type Server, startRedis } from './servers'
+import { freePort, type Server, startNats, startNatsCluster, startRedis } from './servers'
 
 const test = suite('servers')
 
@@ -72,6 +74,91 @@ test('two servers asked for the same port: the second one is refused, with the r
   )
   assert.match(error?.message ?? '', /address already in use/i)
   await first.stop()
+})
+
+/** Makes the one call on a connection of its own. */
+async function manage<R>(url: string, call: (manager: JetStreamManager) => Promise<R>): Promise<R> {
+  const { hostname, port, username, password } = new URL(url)
+  const connection = await connectNats({ servers: `${hostname}:${port}`, user: username, pass: password })
+  try {
+    return await call(await connection.jetstreamManager())
+  } finally {
+    await connection.close()
+  }
+}
+
+const streams = (server: Server) => manage(server.url, (manager) => manager.streams.names().next())
+
+for (const binary of ['nats-server-2.9', 'nats-server-2.15'] as const) {
+  test(`${binary}: the version is right; kill -9 and restart keep a stream, unless its files are removed`, async () => {
+    const server = await startNats({ binary, password: 'secret' })
+    assert.match(
+      server.log,
+      new RegExp(`Version: +${binary === 'nats-server-2.9' ? '2\\.9\\.' : '2\\.(1[5-9]|[2-9]\\d)\\.'}`),
+    )
+    await manage(server.url, (manager) => manager.streams.add({ name: 'kept', subjects: ['kept'] }))
+    const { pid } = server
+    await server.kill()
+    assert.not.ok(await answers(server.port))
+    await server.restart()
+    assert.is.not(server.pid, pid)
+    assert.equal(await streams(server), ['kept'])
+    await server.kill()
+    rmSync(join(server.dir, 'jetstream'), { recursive: true })
+    await server.restart()
+    assert.equal(await streams(server), [])
+    await server.stop()
+    assert.not.ok(await answers(server.port))
+    assert.not.ok(existsSync(server.dir))
+  })
+
+  test(`${binary}: three servers form a cluster, and find another leader when theirs is killed`, async () => {
+    const cluster = await startNatsCluster({ binary })
+    const [{ url }] = cluster.servers as [Server]
+    const { cluster: placed } = await manage(url, (manager) =>
+      manager.streams.add({ name: 'three', subjects: ['three'], num_replicas: 3 }),
+    )
+    assert.is(placed?.replicas?.length, 2)
+    let leader = await cluster.leader('three')
+    for (let waited = 0; leader === undefined; waited += 20) {
+      assert.ok(waited < 10_000, 'the stream has no leader')
+      await sleep(20)
+      leader = await cluster.leader('three')
+    }
+    await leader.kill()
+    let next: Server | undefined
+    for (let waited = 0; next === undefined || next === leader; waited += 50) {
+      assert.ok(waited < 20_000, 'no other leads')
+      await sleep(50)
+      next = await cluster.leader('three')
+    }
+    await leader.restart()
+    assert.match(String(await streams(leader)), 'three')
+    await cluster.stop()
+    for (const { port, dir } of cluster.servers) assert.not.ok((await answers(port)) || existsSync(dir))
+  })
+}
+
+test('a server that is asked for without JetStream has none', async () => {
+  const server = await startNats({ jetstream: false })
+  const error = await streams(server).then(
+    () => null,
+    (error: Error) => error,
+  )
+  assert.match(error?.message ?? '', /503|jetstream/i)
+  await server.stop()
+})
+
+test('somebody else who answers like NATS on the port is not taken for our server', async () => {
+  const other = createServer((socket) => socket.end('INFO {"server_name":"other"}\r\n')).listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const error = await startNats({ port }).then(
+    () => null,
+    (error: Error) => error,
+  )
+  assert.match(error?.message ?? '', /address already in use/i)
+  other.close()
 })
 
 // How a process may end without having stopped its servers.

@@ -3,6 +3,7 @@
  * with the process that started it, however that ends (kill -9 apart: then whoever killed it ends the process group).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -69,6 +70,120 @@ export function startRedis(options: RedisOptions = {}): Promise<Server> {
       },
     },
   )
+}
+
+export interface NatsOptions extends StartOptions {
+  binary?: 'nats-server-2.9' | 'nats-server-2.15'
+  /** Default true; its files are in `jetstream` of the server's directory. */
+  jetstream?: boolean
+  /** Stands in `url` as well, with the user `memis`. Letters and digits. */
+  password?: string
+}
+
+export function startNats(options: NatsOptions = {}): Promise<Server> {
+  const { jetstream = true, password = '' } = options
+  // Told in the first line of each connection, so it tells ours from a server of somebody else who took the same port a
+  // moment earlier. A cluster knows its members by it, so it stays over a restart.
+  const name = `memis-${randomUUID()}`
+  return startServer(
+    { binary: 'nats-server-2.15', ...options },
+    {
+      url: (port) => `nats://${password && `memis:${password}@`}127.0.0.1:${port}`,
+      args: (port, dir) => [
+        ...['--addr', '127.0.0.1', '--port', String(port), '--server_name', name],
+        ...(jetstream ? ['--jetstream', '--store_dir', dir] : []),
+        ...(password ? ['--user', 'memis', '--pass', password] : []),
+      ],
+      answers: async (port) => (await ask(port, '', /^INFO .*\r\n/)).includes(`"server_name":"${name}"`),
+    },
+  )
+}
+
+export interface NatsCluster {
+  readonly servers: readonly Server[]
+  /** The one that leads a stream, or, without a stream, the cluster; undefined while it is not known. */
+  leader(stream?: string): Promise<Server | undefined>
+  stop(): Promise<void>
+}
+
+/** Three servers of one cluster; resolves once they have a leader, and each says that it is healthy. */
+export async function startNatsCluster(options: Pick<NatsOptions, 'binary'> = {}): Promise<NatsCluster> {
+  for (let tries = 1; ; tries++) {
+    const members = await Promise.all(
+      [1, 2, 3].map(async () => ({ route: await freePort(), monitor: await freePort() })),
+    )
+    const routes = members.map(({ route }) => `nats://127.0.0.1:${route}`)
+    const starts = await Promise.allSettled(
+      members.map(({ monitor }, i) =>
+        startNats({
+          ...options,
+          args: [
+            ...['--cluster_name', 'memis', '--cluster', routes[i] as string, '--routes', routes.join()],
+            ...['--http_port', String(monitor)],
+          ],
+        }),
+      ),
+    )
+    const servers = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
+    const stop = async () => void (await Promise.all(servers.map((server) => server.stop())))
+    const failed = starts.find((start) => start.status === 'rejected')
+    if (failed === undefined) {
+      const cluster = clusterOf(
+        servers,
+        members.map(({ monitor }) => monitor),
+        stop,
+      )
+      if (await cluster.forms()) return cluster
+    }
+    await stop()
+    // As above: somebody else may have taken a port of the routes, of which the servers themselves choose no other.
+    if (tries === 3)
+      throw failed?.reason ?? new Error(`no leader was found:\n${servers.map(({ log }) => log).join('\n')}`)
+  }
+}
+
+function clusterOf(servers: readonly Server[], monitors: readonly number[], stop: () => Promise<void>) {
+  /** What a server tells by its monitoring, or undefined while it tells nothing. */
+  // biome-ignore lint/suspicious/noExplicitAny: each page is another
+  const look = (i: number, page: string): Promise<any> =>
+    fetch(`http://127.0.0.1:${monitors[i]}/${page}`, { signal: AbortSignal.timeout(1000) }).then(
+      (reply) => reply.json(),
+      () => undefined,
+    )
+  const named = new Map<string, Server>()
+
+  /** By the word of most: one that is cut off or paused believes what is no longer so. */
+  async function leader(stream?: string): Promise<Server | undefined> {
+    const votes = await Promise.all(
+      servers.map(async (_, i) => {
+        const page = await look(i, stream === undefined ? 'jsz' : 'jsz?streams=true')
+        if (page === undefined) return undefined
+        if (stream === undefined) return page.meta_cluster?.leader
+        // biome-ignore lint/suspicious/noExplicitAny: as above
+        const streams = (page.account_details ?? []).flatMap((account: any) => account.stream_detail ?? [])
+        // biome-ignore lint/suspicious/noExplicitAny: as above
+        return streams.find((one: any) => one.name === stream)?.cluster?.leader
+      }),
+    )
+    const name = votes.find((vote) => vote && votes.filter((other) => other === vote).length > servers.length / 2)
+    return named.get(name)
+  }
+
+  async function forms(): Promise<boolean> {
+    for (const [i, server] of servers.entries()) {
+      const page = await look(i, 'varz')
+      if (page !== undefined) named.set(page.server_name, server)
+    }
+    const deadline = performance.now() + startTimeout
+    while (performance.now() < deadline) {
+      const healthy = await Promise.all(servers.map((_, i) => look(i, 'healthz')))
+      if (healthy.every((page) => page?.status === 'ok') && (await leader()) !== undefined) return true
+      await sleep(20)
+    }
+    return false
+  }
+
+  return { servers, leader, forms, stop }
 }
 
 /** A port of the loopback that nobody listens on. */

@@ -1,6 +1,6 @@
 /** The stores that every transport-blind test runs on: a new transport joins with one entry here. */
 import { type Client, createClient, type MemisOptions, MemoryHub } from '../../src'
-import { startRedis } from './servers'
+import { startNats, startRedis } from './servers'
 
 export interface Store {
   readonly name: string
@@ -32,4 +32,15 @@ export const stores: readonly { readonly name: string; start(): Promise<Store> }
       }
     },
   },
+  ...(['2.9', '2.15'] as const).map((version) => ({
+    name: `nats ${version}`,
+    async start() {
+      const server = await startNats({ binary: `nats-server-${version}` })
+      return {
+        name: `nats ${version}`,
+        client: (options?: MemisOptions) => createClient({ transport: 'nats', servers: server.url, ...options }),
+        stop: () => server.stop(),
+      }
+    },
+  })),
 ]

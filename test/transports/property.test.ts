@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import type { Collection } from '../../src'
-import { until } from '../redis/support'
+import { until } from '../support/testing'
 import { type Store, stores } from '../support/transports'
 
 const runs = 50

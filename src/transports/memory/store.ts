@@ -132,7 +132,8 @@ export class StoredCollection {
     const before = this.#stored.get(key)
     if (restores !== undefined && (restores.epoch !== this.at.epoch || this.#cleared > restores.floor))
       return { refused: true, asOf: this.#head }
-    if (restores !== undefined && before !== undefined && !isOlder(before, restores))
+    // Where nothing is known of the key, the mark of a newer delete may have been forgotten.
+    if (restores !== undefined && !(before === undefined ? this.#remembers(restores) : isOlder(before, restores)))
       return { refused: true, asOf: this.#head }
     const existed = before !== undefined && before.json !== null
     if (write.kind === 'delete') {
@@ -146,6 +147,11 @@ export class StoredCollection {
     const n = this.#put(key, item.json, ttlMs === null ? Infinity : now + ttlMs, restores?.origin)
     changes.push({ kind: 'set', key, n, item: item.item, leftMs: ttlMs, origin: restores?.origin })
     return { n, existed }
+  }
+
+  /** Whether all deletes of this epoch that came after the floor are still remembered. */
+  #remembers({ floor }: Restores): boolean {
+    return this.#forgotten <= Math.max(floor, (this.#epochs.at(-1) as Epoch).floor)
   }
 
   /** In the order of their names, as in real stores that of time. */

@@ -1,7 +1,7 @@
 /** One unbroken session of following a collection: the notifications, and before them what was missed. */
-import { resume } from '../../core/epochs'
+import { precedes, resume } from '../../core/epochs'
 import { MemisError } from '../../core/errors'
-import type { Host, Position, Sink } from '../../core/transport'
+import type { Host, Position, Revision, Sink } from '../../core/transport'
 import { decodeHeader, decodePage, decodePayload, type Header, type Page } from './decode'
 import type { Link } from './link'
 import type { Keys } from './names'
@@ -24,17 +24,33 @@ export interface Trust {
   whole: boolean
   /** The keys of which that is known, and which nobody has put back. */
   readonly missing: Set<string>
+  /** The newest revision that the store itself has named. */
+  known: Revision
+  /** The store gives numbers above this one anew: it was put back to an older copy of itself while it ran. */
+  rewound: number
 }
 
-export const newTrust = (): Trust => ({ upTo: Infinity, whole: false, missing: new Set() })
+export const newTrust = (): Trust => {
+  return { upTo: Infinity, whole: false, missing: new Set(), known: { epoch: '', n: 0 }, rewound: Infinity }
+}
+
+/** The store has named a revision. */
+export function learn(trust: Trust, known: Revision): void {
+  if (precedes(trust.known, known)) trust.known = known
+}
+
+/** What a reader has heard of from the store itself, and up to which number that still holds good. */
+export interface Known extends Revision {
+  readonly floor: number
+}
 
 export class Session {
   readonly #link: Link
   readonly #keys: Keys
   readonly #host: Host
   readonly #sink: Sink
-  /** Has the store begin an epoch, where it is another than that of the last write, or was never written to. */
-  readonly #found: () => Promise<unknown>
+  /** Has the store begin an epoch, where it is another than that of the last write, went back, or was never written to. */
+  readonly #found: (known?: Known) => Promise<unknown>
   readonly #trust: Trust
   readonly #listener = (message: string) => this.#hear(message)
   #epoch = ''
@@ -52,7 +68,14 @@ export class Session {
   #scrubbed = 0
   #scrubbing = false
 
-  constructor(link: Link, keys: Keys, host: Host, sink: Sink, found: () => Promise<unknown>, trust: Trust) {
+  constructor(
+    link: Link,
+    keys: Keys,
+    host: Host,
+    sink: Sink,
+    found: (known?: Known) => Promise<unknown>,
+    trust: Trust,
+  ) {
     this.#trust = trust
     this.#link = link
     this.#keys = keys
@@ -90,6 +113,7 @@ export class Session {
     if (found !== undefined && found.epoch !== this.#epoch)
       return this.fail(outOfTouch('the store began another epoch'))
     if (head < sent) return this.fail(outOfTouch(`the store is at ${head}, where ${sent} was told`))
+    learn(this.#trust, { epoch: this.#epoch, n: head })
     // A notification may be on its way: only when the next audit comes and it has not, was it lost.
     if (this.#position < this.#expected) return this.fail(outOfTouch('a notification was lost'))
     this.#expected = head
@@ -129,11 +153,16 @@ export class Session {
   async #catchUp(since: Position | null): Promise<void> {
     const from: Position | null = since !== null && this.#trust.whole ? { ...since, whole: true } : since
     let page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
-    if (page.moved) {
-      await this.#found().catch(() => {}) // who may only read goes without
+    const { known, rewound } = this.#trust
+    if (page.moved || rewound < Infinity || precedes({ epoch: epochOf(page), n: page.head }, known)) {
+      const floor = Math.min(rewound, known.n)
+      // Who may only read goes without.
+      await this.#found(known.epoch === '' ? undefined : { ...known, floor }).catch(() => {})
       page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
     }
     if (this.#over) return
+    this.#trust.known = { epoch: epochOf(page), n: page.head }
+    this.#trust.rewound = Infinity
     const { after, common } = resume(from, { ...page, head: Math.min(page.head, this.#trust.upTo) })
     // What was gone before the first part need not be told where everything is; what goes from now on must.
     // A replica with a history that parted from this one must know also of what has gone since.
@@ -141,7 +170,7 @@ export class Session {
     if (after === null) present = from === null || common === Infinity ? page.head : common
     if (after === null && from !== null) page = await this.#read(0, present)
     if (this.#over) return
-    this.#epoch = page.epochs.at(-1)?.id ?? ''
+    this.#epoch = epochOf(page)
     this.#sink.begin(after === null ? 'whole' : 'delta', this.#epoch, common)
     for (;;) {
       this.#sink.changes(page.changes)
@@ -150,7 +179,7 @@ export class Session {
       if (page.reached >= page.head && this.#tellWaiting(page.head)) return
       page = await this.#read(this.#position, present)
       if (this.#over) return
-      if ((page.epochs.at(-1)?.id ?? '') !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
+      if (epochOf(page) !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
     }
   }
 
@@ -184,6 +213,7 @@ export class Session {
   #hear(message: string): void {
     if (this.#over) return
     try {
+      if (this.#link.overslept()) return
       const header = decodeHeader(message)
       if (header === undefined) {
         this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a message that is not of memis`))
@@ -203,8 +233,10 @@ export class Session {
     if (epoch !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
     if (last <= this.#readUpTo) return
     if (first <= this.#position) {
-      // One of the two was not the store's: what was told from there on is not to be relied on.
-      this.#trust.upTo = first - 1
+      // Where the store itself has named that number, it went back. Else one of the two was not the store's: what was told from
+      // there on is not to be relied on.
+      if (epoch === this.#trust.known.epoch && first <= this.#trust.known.n) this.#trust.rewound = first - 1
+      else this.#trust.upTo = first - 1
       return this.fail(outOfTouch(`the change ${first} was told twice`))
     }
     if (first > this.#position + 1) {
@@ -221,6 +253,8 @@ export class Session {
     if (!this.#over) this.#sink.live(last)
   }
 }
+
+const epochOf = (page: Page): string => page.epochs.at(-1)?.id ?? ''
 
 const outOfTouch = (message: string, cause?: unknown) =>
   new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })

@@ -8,7 +8,7 @@ import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watc
 import { Link } from './link'
 import { type Keys, keysOf } from './names'
 import { auditScript, clearScript, writeScript } from './scripts'
-import { newTrust, Session, type Trust } from './session'
+import { type Known, learn, newTrust, Session, type Trust } from './session'
 
 /** What memis must own: its own queue, its own reconnecting, its own names of keys, replies as they come. */
 const owned = [
@@ -107,6 +107,8 @@ export class RedisTransport implements Transport {
     const opening = [...this.#opening(keys, batch), `${payload}]`, restores ? `=${restores.epoch}` : '']
     const reply = await this.#link.run(writeScript, names, [...opening, ...args])
     const [epoch = '', first, codes = '', age] = String(reply).split(' ')
+    const trust = this.#trust.get(keys.channel)
+    if (trust !== undefined) learn(trust, { epoch, n: Number(first) + codes.length - 1 })
     const outcomes = Array.from(codes, (code, i): Outcome => {
       const n = Number(first) + i
       if (code === 'r') return { refused: true, asOf: n }
@@ -122,7 +124,7 @@ export class RedisTransport implements Transport {
     const keys = this.#keys(place)
     // Between the loss of a link and the next one nothing is called.
     const link = this.#link as Link
-    const found = () => this.write(place, { writer: crypto.randomUUID(), sequence: 1, writes: [] })
+    const found = (known?: Known) => this.#found(link, keys, known)
     const trust = this.#trust.get(keys.channel) ?? newTrust()
     this.#trust.set(keys.channel, trust)
     const session = new Session(link, keys, this.#host, sink, found, trust)
@@ -166,6 +168,13 @@ export class RedisTransport implements Transport {
       // Without an answer nothing is proved, and the age in `freshness` tells; a dead link is the heartbeat's to find.
       if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
     }
+  }
+
+  /** A batch without writes: the store begins an epoch where one is due, and removes marks that are old. */
+  #found(link: Link, keys: Keys, known?: Known): Promise<unknown> {
+    const batch = { writer: 'none', sequence: 1, writes: [] }
+    const past = known === undefined ? '' : `<${known.epoch} ${known.n} ${known.floor}`
+    return link.run(writeScript, this.#names(keys, batch), [...this.#opening(keys, batch), '[]', past])
   }
 
   async #clear(link: Link, keys: Keys, batch: Batch): Promise<Written> {

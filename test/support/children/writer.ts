@@ -1,6 +1,8 @@
 /** One of several processes that write to the same keys: see concurrent-writers.test.ts. */
 import { createClient } from '../../../src'
-import { answer, dice, Replay } from '../support'
+import { answer } from '../child'
+import { Replay } from '../replicas'
+import { dice } from '../testing'
 
 const [url = '', name = '', seed = '', writes = '', keys = ''] = process.argv.slice(2)
 const random = dice(Number(seed))

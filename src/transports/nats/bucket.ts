@@ -1,0 +1,228 @@
+/** A database's stream: made where it is missing, used as it is where it is there, and what its settings mean for memis. */
+import type { Epoch } from '../../core/epochs'
+import { MemisError } from '../../core/errors'
+import type { Host } from '../../core/transport'
+import { header } from './decode'
+import { noMessage, noStream, translate, wrongLastSequence } from './errors'
+import type { Answer, Link } from './link'
+import type { Names } from './names'
+import { Headers, type Publisher } from './publisher'
+
+/** How a bucket is made that is not there yet. One that is there stays as it is. */
+export interface BucketOptions {
+  /** On how many servers of a cluster it lies. Default 1. */
+  readonly replicas?: number
+  /** Default `file`. */
+  readonly storage?: 'file' | 'memory'
+  /** The most bytes that it may hold. Default: no limit. */
+  readonly maxBytes?: number
+  /** On which servers. */
+  readonly placement?: { readonly cluster?: string; readonly tags?: readonly string[] }
+  readonly description?: string
+}
+
+export interface BucketState {
+  /** Oldest first: the stream's own, and those that began when it was found to have lost its end. */
+  readonly epochs: readonly Epoch[]
+  /** The number of its last message. */
+  readonly head: number
+  /** The server removes what expires, and leaves a mark of it; else memis does. */
+  readonly expires: boolean
+  /** How long marks stay (ms); 0 where some may be missing at any time. */
+  readonly retention: number
+  /** Everything older is removed (ms). */
+  readonly maxAge: number
+  /** Only the last message of each subject is kept. */
+  readonly isLastOnly: boolean
+  /** It lies on more than one server. */
+  readonly isReplicated: boolean
+}
+
+/** Ids of messages are remembered for so long (ms), or longer: for as long as any client may write again what it wrote. */
+const shortestWindow = 30_000
+/** Durations of JetStream are in ns. */
+const nsPerMs = 1e6
+
+export class Bucket {
+  readonly stream: string
+  readonly #name: string
+  readonly #link: Link
+  readonly #host: Host
+  readonly #publisher: Publisher
+  readonly #options: BucketOptions
+  #config: Answer | null = null
+  #state: BucketState | null = null
+  #asking: Promise<BucketState> | null = null
+  /** By so much (ms) the clock of the stream's server is ahead of performance.now(), or a little more; null while not known. */
+  #clockAhead: number | null = null
+
+  constructor({ bucket, stream }: Names, link: Link, host: Host, publisher: Publisher, options: BucketOptions) {
+    this.#name = bucket
+    this.stream = stream
+    this.#link = link
+    this.#host = host
+    this.#publisher = publisher
+    this.#options = options
+  }
+
+  /** For how long (ms) the stream has had a message of that time, by its server's clock; rather less than more. */
+  ageOf(time: number): number {
+    return this.#clockAhead === null ? 0 : Math.max(0, performance.now() + this.#clockAhead - time)
+  }
+
+  /** Newer servers tell their time with an answer; older ones when they made something, which was a moment ago. */
+  setClock({ ts, created }: Answer): void {
+    this.#clockAhead = Date.parse(ts ?? created) - performance.now()
+  }
+
+  /** For who has no consumer, on an older server: makes one to learn when that was. */
+  async learnClock(): Promise<void> {
+    if (this.#clockAhead !== null) return
+    const config = { deliver_policy: 'new', ack_policy: 'explicit', inactive_threshold: 1000 * nsPerMs }
+    const made = await this.#link.ask(`CONSUMER.CREATE.${this.stream}`, { stream_name: this.stream, config })
+    if (made.error !== undefined) throw translate(made.error)
+    this.setClock(made)
+    await this.#link.ask(`CONSUMER.DELETE.${this.stream}.${made.name}`)
+  }
+
+  /** What is known of it. */
+  async open(): Promise<BucketState> {
+    return this.#state ?? this.refresh()
+  }
+
+  /** Asks anew; makes the bucket where it is missing. */
+  refresh(): Promise<BucketState> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = null
+    })
+    return this.#asking
+  }
+
+  /** It may not be there any more, or be another one. */
+  forget(): void {
+    this.#state = null
+  }
+
+  /** Begins another epoch: what was numbered above `floor` was lost, and its numbers are used again. */
+  async fork(floor: number): Promise<BucketState> {
+    const { epochs } = await this.refresh()
+    const { epochs: told, seq } = await this.#readForks()
+    const last = epochs.at(-1) as Epoch
+    if (told.length > epochs.length - 1) return this.refresh() // somebody was faster
+    // Greater than the epoch it comes from, and less than that of a stream made later.
+    const id = `${(epochs[0] as Epoch).id}~${Date.now().toString(36)}${crypto.randomUUID().slice(0, 4)}`
+    const forks = [...epochs.slice(1), { id: id > last.id ? id : `${last.id}~`, floor }].slice(-31)
+    const headers = new Headers().with(header.expected, seq)
+    const ack = await this.#publisher.publish(this.#forksSubject, JSON.stringify(forks), headers)
+    if (ack.error !== undefined && ack.error.err_code !== wrongLastSequence) throw translate(ack.error)
+    return this.refresh()
+  }
+
+  /** A key of the bucket's own, which no collection's names meet. */
+  get #forksSubject(): string {
+    return `$KV.${this.#name}.=`
+  }
+
+  async #ask(): Promise<BucketState> {
+    let info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+    if (info.error?.err_code === noStream) {
+      info = await this.#link.ask(`STREAM.CREATE.${this.stream}`, this.#config ?? this.#ownConfig())
+      // Somebody else has made it meanwhile.
+      if (info.error !== undefined) info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+    }
+    if (info.error !== undefined) throw translate(info.error)
+    if (info.ts !== undefined) this.setClock(info)
+    const { config } = info
+    this.#check(config)
+    // Should it vanish, it is made again as it was.
+    this.#config = { ...config, metadata: undefined }
+    const { epochs } = await this.#readForks()
+    const markerTtl = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
+    const expires = config.allow_msg_ttl === true && markerTtl > 0
+    const maxAge = config.max_age > 0 ? config.max_age / nsPerMs : Infinity
+    const { retention } = this.#host
+    this.#state = {
+      epochs: [{ id: nanoseconds(info.created), floor: 0 }, ...epochs],
+      head: info.state.last_seq,
+      expires,
+      retention: expires ? Math.min(retention, markerTtl) : maxAge < Infinity ? 0 : retention,
+      maxAge,
+      isLastOnly: config.max_msgs_per_subject === 1,
+      isReplicated: config.num_replicas > 1,
+    }
+    return this.#state
+  }
+
+  async #readForks(): Promise<{ epochs: Epoch[]; seq: number }> {
+    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.stream}`, {
+      last_by_subj: this.#forksSubject,
+    })
+    if (error !== undefined && error.err_code !== noMessage) throw translate(error)
+    try {
+      const epochs: unknown = JSON.parse(Buffer.from(message?.data ?? '', 'base64').toString() || '[]')
+      if (Array.isArray(epochs) && epochs.every(isEpoch)) return { epochs, seq: message?.seq ?? 0 }
+    } catch {
+      // As below.
+    }
+    this.#host.report(new MemisError('UNDECODABLE', `${this.stream}: ${this.#forksSubject} holds no list of epochs`))
+    return { epochs: [], seq: message.seq }
+  }
+
+  /** As KV clients make it; and for memis, that repeated writes are known again, and that what expires leaves a mark. */
+  #ownConfig(): object {
+    const { replicas = 1, storage = 'file', maxBytes = -1, placement, description = 'memis' } = this.#options
+    const { retention, writeTimeout } = this.#host
+    return {
+      name: this.stream,
+      description,
+      subjects: [`$KV.${this.#name}.>`],
+      retention: 'limits',
+      discard: 'new',
+      storage,
+      num_replicas: replicas,
+      ...(placement === undefined ? {} : { placement }),
+      max_msgs_per_subject: 1,
+      max_msgs: -1,
+      max_bytes: maxBytes,
+      max_msg_size: -1,
+      max_consumers: -1,
+      max_age: 0,
+      duplicate_window: Math.max(shortestWindow, 2 * writeTimeout) * nsPerMs,
+      allow_rollup_hdrs: true,
+      allow_direct: true,
+      deny_delete: true,
+      allow_msg_ttl: true,
+      subject_delete_marker_ttl: 1000 * wholeSeconds(retention) * nsPerMs,
+    }
+  }
+
+  #check(config: Answer): void {
+    const cannot = (setting: string, why: string) => {
+      throw new MemisError('UNSUPPORTED_STORE', `the bucket ${this.#name} cannot serve: ${setting} ${why}`)
+    }
+    if (!config.subjects?.includes(`$KV.${this.#name}.>`)) cannot('subjects', 'does not hold those of a KV bucket')
+    if (config.retention !== 'limits') cannot('retention', `is ${config.retention}, not limits`)
+    if (config.mirror) cannot('mirror', 'is set: it takes no writes')
+    if (config.sealed) cannot('sealed', 'is set: it takes no writes')
+    if (config.no_ack) cannot('no_ack', 'is set: no write would be confirmed')
+    if (config.deny_purge) cannot('deny_purge', 'is set: marks of what is gone would pile up')
+    if (config.discard !== 'new' && (config.max_bytes > 0 || config.max_msgs > 0)) {
+      cannot('discard', 'is old: items would vanish unsaid when it is full')
+    }
+    if (config.duplicate_window < this.#host.writeTimeout * nsPerMs) {
+      cannot('duplicate_window', `is shorter than writeTimeout, ${this.#host.writeTimeout} ms`)
+    }
+  }
+}
+
+/** Of ttls, the server takes whole seconds alone. */
+export const wholeSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
+
+/** A time as Go writes it, without its last zeros, in a form that sorts as text. */
+function nanoseconds(time: string): string {
+  const [, seconds, fraction = ''] = /^(.+?)(?:\.(\d+))?Z$/.exec(time) ?? [time, time]
+  return `${seconds}.${fraction.padEnd(9, '0')}Z`
+}
+
+const isEpoch = (value: Partial<Epoch> | null): value is Epoch =>
+  typeof value?.id === 'string' && /^[\w:.~-]{1,100}$/.test(value.id) && Number.isSafeInteger(value.floor)

@@ -1,0 +1,60 @@
+/** What NATS, JetStream and the client say of faults, in memis's words. */
+import { MemisError } from '../../core/errors'
+
+export const disconnected = (message: string, cause?: unknown) =>
+  new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
+
+export const outOfTouch = (message: string, cause?: unknown) =>
+  new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })
+
+export const forbidden = (subject: string) =>
+  new MemisError('UNAUTHORIZED', `this user may not publish to ${subject}`, { stored: 'no' })
+
+/** Codes of JetStream's API and of the client. */
+export const noStream = 10059
+export const noMessage = 10037
+export const wrongLastSequence = 10071
+const tooLarge = 10054
+const noJetStream = [10035, 10039, 10076]
+
+/** What the server refuses because of who the user is. */
+const unauthorized =
+  /^(AUTHORIZATION_VIOLATION|AUTHENTICATION_EXPIRED|AUTHENTICATION_TIMEOUT|ACCOUNT_EXPIRED|BAD_AUTHENTICATION|BAD_CREDS|PERMISSIONS_VIOLATION)$/
+const refusedOption = /^(INVALID_OPTION|MUTUALLY_EXCLUSIVE_OPTIONS|WSS_REQUIRED|BAD_JSON)$/
+
+interface Told {
+  readonly code?: string | number
+  readonly err_code?: number
+  readonly description?: string
+  readonly message?: string
+}
+
+/** An error of the client, or one that JetStream answers. */
+export function translate(error: unknown): MemisError {
+  if (error instanceof MemisError) return error
+  const { code, err_code, description, message } = (error ?? {}) as Told
+  const cause = { cause: error }
+  if (err_code !== undefined || typeof code === 'number') {
+    const words = `NATS refused: ${description ?? code} (${err_code ?? code})`
+    if (noJetStream.includes(err_code ?? 0))
+      return new MemisError('UNSUPPORTED_STORE', words, { ...cause, stored: 'no' })
+    if (err_code === tooLarge) return new MemisError('ITEM_TOO_LARGE', words, { ...cause, stored: 'no' })
+    // Nobody leads just now, a stream that is on its way, a limit of requests: all that passes.
+    if (code === 503 || code === 408 || err_code === noStream)
+      return new MemisError('DISCONNECTED', words, { ...cause, stored: 'no' })
+    return new MemisError('STORE_REFUSED', words, { ...cause, stored: 'no' })
+  }
+  if (code === '503') return new MemisError('DISCONNECTED', 'no JetStream answers there', { ...cause, stored: 'no' })
+  if (code === 'MAX_PAYLOAD_EXCEEDED') {
+    return new MemisError('ITEM_TOO_LARGE', 'the item is larger than the messages that NATS takes', {
+      ...cause,
+      stored: 'no',
+    })
+  }
+  if (unauthorized.test(String(code))) {
+    return new MemisError('UNAUTHORIZED', `NATS refused: ${message || code}`, { ...cause, stored: 'no' })
+  }
+  if (refusedOption.test(String(code)))
+    return new MemisError('INVALID_OPTION', `the client of NATS refused: ${message || code}`, cause)
+  return disconnected(`the connection to NATS failed: ${message || code || error}`, error)
+}

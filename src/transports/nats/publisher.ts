@@ -1,0 +1,148 @@
+/**
+ * Publishes to JetStream and hears the acknowledgements at a reply subject of its own: many under way at once, where the client's
+ * own way waits for each.
+ */
+import type { Msg, MsgHdrs, NatsConnection } from 'nats'
+import type { MemisError } from '../../core/errors'
+import { disconnected, forbidden, translate } from './errors'
+import type { ApiError, Link } from './link'
+
+const { setTimeout, clearTimeout } = globalThis
+
+/** The stream's answer: the message's number, or why it was not taken. */
+export interface Ack {
+  readonly seq: number
+  /** It was taken before, by the same id. */
+  readonly duplicate?: boolean
+  readonly error?: ApiError
+}
+
+/** Who waits for acknowledgements: of many messages, told apart by an index, since a promise for each would cost more than the rest. */
+export interface Waiter {
+  acked(ack: Ack, index: number): void
+  /** No acknowledgement came, or none can. */
+  failed(error: MemisError, index: number): void
+}
+
+interface Waiting {
+  readonly subject: string
+  readonly since: number
+  readonly waiter: Waiter
+  readonly index: number
+}
+
+/** Headers as they go over the wire. */
+export class Headers {
+  readonly #lines: string
+
+  constructor(lines = '') {
+    this.#lines = lines
+  }
+
+  with(name: string, value: string | number): Headers {
+    return new Headers(`${this.#lines}${name}: ${value}\r\n`)
+  }
+
+  /** All that the client asks of headers that it sends; its own are checked and copied one by one. */
+  encode(): Uint8Array {
+    return Buffer.from(`NATS/1.0\r\n${this.#lines}\r\n`, 'latin1')
+  }
+}
+
+export class Publisher {
+  readonly #link: Link
+  #connection: NatsConnection | null = null
+  #inbox = ''
+  #count = 0
+  /** In the order of their publishing. */
+  readonly #waiting = new Map<string, Waiting>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(link: Link) {
+    this.#link = link
+  }
+
+  /** Publishes, and tells the waiter what came of it. */
+  send(subject: string, text: string, headers: Headers, waiter: Waiter, index: number): void {
+    try {
+      const connection = this.#link.connection
+      if (connection !== this.#connection) this.#listen(connection)
+      const id = (++this.#count).toString(36)
+      const options = { reply: this.#inbox + id, headers: headers as unknown as MsgHdrs }
+      connection.publish(subject, Buffer.from(text), options)
+      this.#waiting.set(id, { subject, since: performance.now(), waiter, index })
+      this.#timer ??= setTimeout(() => this.#expire(), this.#link.patience)
+    } catch (error) {
+      waiter.failed(translate(error), index)
+    }
+  }
+
+  /** Resolves to the acknowledgement, an error of the stream included; rejects where none came, or none can. */
+  publish(subject: string, text: string, headers: Headers): Promise<Ack> {
+    return new Promise((acked, failed) => this.send(subject, text, headers, { acked, failed }, 0))
+  }
+
+  /** The user may not publish there. */
+  forbid(subject: string): void {
+    this.#rejectAll(
+      (each) => each.subject === subject,
+      () => forbidden(subject),
+    )
+  }
+
+  /** The connection is lost: of what was under way nobody knows. */
+  lost(error: MemisError): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#connection = null
+    this.#rejectAll(
+      () => true,
+      () => disconnected(error.message, error),
+    )
+  }
+
+  #listen(connection: NatsConnection): void {
+    this.#connection = connection
+    this.#inbox = `${this.#link.newInbox()}.`
+    connection.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#hear(message) })
+  }
+
+  /** Called by the client, where a throw would end the connection. */
+  #hear(message: Msg): void {
+    const id = message.subject?.slice(this.#inbox.length)
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    this.#waiting.delete(id)
+    const { waiter, index } = waiting
+    // Nobody takes that subject: the stream is gone, or has no leader.
+    if (message.headers?.code === 503) return waiter.failed(translate({ code: '503' }), index)
+    let ack: Ack
+    try {
+      ack = JSON.parse(message.string())
+    } catch (error) {
+      return waiter.failed(disconnected('an acknowledgement that cannot be read', error), index)
+    }
+    waiter.acked(ack, index)
+  }
+
+  /** What has no answer by now will have none: the leader has changed, or a message was lost. */
+  #expire(): void {
+    this.#timer = undefined
+    const { patience } = this.#link
+    const before = performance.now() - patience
+    this.#rejectAll(
+      ({ since }) => since <= before,
+      () => disconnected(`NATS did not answer within ${patience} ms`),
+    )
+    const [next] = this.#waiting.values()
+    if (next !== undefined) this.#timer = setTimeout(() => this.#expire(), Math.max(1, next.since - before))
+  }
+
+  #rejectAll(matches: (waiting: Waiting) => boolean, error: () => MemisError): void {
+    for (const [id, waiting] of this.#waiting) {
+      if (!matches(waiting)) continue
+      this.#waiting.delete(id)
+      waiting.waiter.failed(error(), waiting.index)
+    }
+  }
+}

@@ -1,0 +1,349 @@
+/**
+ * One unbroken session of following a collection: a consumer of memis's own, which delivers first what was missed and then
+ * what comes, in the order of the stream, and numbers it without a gap.
+ */
+import type { Msg, Subscription } from 'nats'
+import { type Resumption, resume } from '../../core/epochs'
+import { MemisError } from '../../core/errors'
+import type { Change, Host, Position, Sink } from '../../core/transport'
+import type { Bucket, BucketState } from './bucket'
+import { decodeMessage, decodeStamp, header, type Stamp, ttlOf } from './decode'
+import { noMessage, noStream, outOfTouch, translate } from './errors'
+import type { Link } from './link'
+import { keyOf, type Names } from './names'
+import type { Sweeper } from './sweeper'
+
+const nsPerMs = 1e6
+/** So many of the messages told last are remembered, to know the stream again. */
+const mostStamps = 256
+/** So many beats without a word, and the consumer is gone. */
+const mostSilentBeats = 3
+
+/** What is known of a collection from one session to the next. */
+export interface Trail {
+  /** The epoch of the stamps. */
+  epoch: string
+  stamps: Stamp[]
+  /** When the replica was current last (performance.now()). */
+  provedAt: number
+  /** Consumers that could not be deleted when they were given up. */
+  readonly leftovers: Set<string>
+  /** Settles when those are deleted, as far as can be. */
+  ending: Promise<unknown>
+}
+
+export const newTrail = (): Trail => ({
+  epoch: '',
+  stamps: [],
+  provedAt: Number.NEGATIVE_INFINITY,
+  leftovers: new Set(),
+  ending: Promise.resolve(),
+})
+
+export class Session {
+  readonly #link: Link
+  readonly #bucket: Bucket
+  readonly #names: Names
+  readonly #host: Host
+  readonly #sink: Sink
+  readonly #sweeper: Sweeper
+  readonly #trail: Trail
+  /** The consumer says so often (ms) that it is there, when it has nothing else to say. */
+  readonly beat: number
+  #state!: BucketState
+  #subscription: Subscription | null = null
+  #consumer = ''
+  /** What comes before the answer that the consumer is made, and with it the server's time. */
+  #early: Msg[] | null = []
+  /** How many messages the consumer has delivered. */
+  #count = 0
+  /** The number of the last of them, or that after which they begin. */
+  #reached = 0
+  /** What is to be delivered before the replica is current; null until it is known. */
+  #target: number | null = null
+  #isLive = false
+  /** The number that the last audit found. */
+  #expected = 0
+  /** What has been delivered and not yet told. */
+  #changes: Change[] = []
+  #flushes = false
+  #heardAt = performance.now()
+  #over = false
+
+  constructor(link: Link, bucket: Bucket, names: Names, host: Host, sink: Sink, sweeper: Sweeper, trail: Trail) {
+    this.#link = link
+    this.#bucket = bucket
+    this.#names = names
+    this.#host = host
+    this.#sink = sink
+    this.#sweeper = sweeper
+    this.#trail = trail
+    this.beat = Math.max(100, Math.min(host.auditInterval, host.livenessTimeout / 5))
+  }
+
+  async start(from: Position | null): Promise<void> {
+    try {
+      await this.#deleteLeftovers()
+      const { after, common } = await this.#resume(from)
+      if (this.#over) return
+      const { epochs } = this.#state
+      const epoch = (epochs.at(-1) as { id: string }).id
+      if (this.#trail.epoch !== epoch || after === null) this.#trail.stamps = []
+      this.#trail.epoch = epoch
+      this.#reached = after ?? 0
+      this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
+      if (this.#over) return
+      await this.#consume(after)
+      // Asked after the consumer was made: all that was there at that time is delivered when this one is.
+      const target = await this.#last()
+      if (this.#over) return
+      this.#target = target
+      this.#flushSoon()
+    } catch (error) {
+      this.fail(translate(error))
+    }
+  }
+
+  fail(error: MemisError): void {
+    if (this.#over) return
+    this.close()
+    this.#sink.stale(error)
+  }
+
+  close(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#changes = []
+    this.#subscription?.unsubscribe()
+    if (this.#consumer === '') return
+    this.#trail.leftovers.add(this.#consumer)
+    // Where that fails, the next session does it, or the server.
+    this.#trail.ending = this.#deleteLeftovers().catch(() => {})
+  }
+
+  /** Looks whether the consumer is still there. */
+  check(): void {
+    const silence = mostSilentBeats * this.beat
+    if (this.#over || this.#consumer === '' || performance.now() - this.#heardAt < silence) return
+    // Where the process stood still, what it has not heard of is waiting in the socket.
+    setImmediate(() => {
+      if (performance.now() - this.#heardAt < silence) return
+      this.#bucket.forget()
+      this.fail(outOfTouch('the consumer is gone'))
+    })
+  }
+
+  /** Asks the stream's leader, where the consumer may follow another server. */
+  async audit(): Promise<void> {
+    if (!this.#isLive || !this.#state.isReplicated) return
+    try {
+      const last = await this.#last()
+      if (this.#over) return
+      // A message may be on its way: only when the next audit comes and it has not, was it lost.
+      if (this.#reached < this.#expected) return this.fail(outOfTouch('a message was not delivered'))
+      this.#expected = last
+      if (this.#reached >= last) this.#prove()
+    } catch (error) {
+      // A dead link is the heartbeat's to find.
+      if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
+    }
+  }
+
+  /** Where to go on from, once it is known whether the stream still is what it was. */
+  async #resume(from: Position | null): Promise<Resumption> {
+    this.#state = await this.#bucket.refresh()
+    if (from !== null && from.epoch === this.#state.epochs.at(-1)?.id) {
+      const floor = await this.#unbroken(from)
+      if (floor < from.n) this.#state = await this.#bucket.fork(floor)
+    }
+    // Marks of what is gone must have been kept for all the time since the replica was current.
+    const away = performance.now() - this.#trail.provedAt
+    const forgotten = away < 0.9 * this.#state.retention ? 0 : Infinity
+    return resume(from, { ...this.#state, forgotten })
+  }
+
+  /**
+   * Up to which number the stream has the history that the replica knows. One that lost its end, or was brought back from a
+   * backup, uses its numbers again: then there are other messages, of other times.
+   */
+  async #unbroken({ epoch, n }: Position): Promise<number> {
+    const { head } = this.#state
+    const stamps = this.#trail.epoch === epoch ? this.#trail.stamps.filter((stamp) => stamp.n <= head) : []
+    let isBroken = n > head
+    for (let i = stamps.length - 1, step = 1; i >= 0; i -= step, step *= 2) {
+      const { n: number, time } = stamps[i] as Stamp
+      const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { seq: number })
+      if (error?.err_code === noMessage) continue // there is a newer one of its subject
+      if (error !== undefined) throw translate(error)
+      if (Math.abs(Date.parse(message.time) - time) < 1) return isBroken ? number : n
+      isBroken = true
+    }
+    return isBroken ? 0 : n
+  }
+
+  async #consume(after: number | null): Promise<void> {
+    const inbox = this.#link.newInbox()
+    this.#subscription = this.#link.connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error !== null) this.fail(translate(error))
+        else this.#hear(message)
+      },
+    })
+    const start =
+      after === null
+        ? { deliver_policy: this.#state.isLastOnly ? 'all' : 'last_per_subject' }
+        : { deliver_policy: 'by_start_sequence', opt_start_seq: after + 1 }
+    const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}`, {
+      stream_name: this.#bucket.stream,
+      config: {
+        ...start,
+        deliver_subject: inbox,
+        filter_subject: `${this.#names.start}>`,
+        ack_policy: 'none',
+        max_deliver: 1,
+        replay_policy: 'instant',
+        flow_control: true,
+        idle_heartbeat: Math.round(this.beat) * nsPerMs,
+        // If memis cannot delete it, the server does.
+        inactive_threshold: Math.max(5000, 2 * this.#host.livenessTimeout) * nsPerMs,
+        mem_storage: true,
+        num_replicas: 1,
+      },
+    })
+    if (made.error?.err_code === noStream) this.#bucket.forget()
+    if (made.error !== undefined) throw translate(made.error)
+    this.#bucket.setClock(made)
+    this.#heardAt = performance.now()
+    this.#consumer = made.name
+    if (this.#over) {
+      this.#trail.leftovers.add(made.name)
+      return this.#deleteLeftovers()
+    }
+    const early = this.#early as Msg[]
+    this.#early = null
+    for (const message of early) this.#hear(message)
+  }
+
+  /** The number of the collection's last message, by the word of the stream's leader; 0 where there is none. */
+  async #last(): Promise<number> {
+    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, {
+      last_by_subj: `${this.#names.start}>`,
+    })
+    if (error === undefined) return message.seq
+    if (error.err_code === noMessage) return 0
+    throw translate(error)
+  }
+
+  async #deleteLeftovers(): Promise<void> {
+    const { leftovers } = this.#trail
+    for (const name of leftovers) {
+      await this.#link.ask(`CONSUMER.DELETE.${this.#bucket.stream}.${name}`)
+      leftovers.delete(name)
+    }
+  }
+
+  /** Called by the client, where a throw would end the connection. */
+  #hear(message: Msg): void {
+    if (this.#over) return
+    if (this.#early !== null) return void this.#early.push(message)
+    try {
+      this.#heardAt = performance.now()
+      const { reply } = message
+      const stamp = reply ? decodeStamp(reply) : undefined
+      if (stamp !== undefined) this.#deliver(message, stamp)
+      else if (message.headers?.code === 100) this.#hearBeat(message)
+      else this.#host.report(new MemisError('UNDECODABLE', `${this.#names.start}: a message that is no consumer's`))
+    } catch (error) {
+      this.fail(outOfTouch('a message could not be handled', error))
+    }
+  }
+
+  #deliver(message: Msg, stamp: Stamp): void {
+    const { n, count, time } = stamp
+    if (count !== this.#count + 1)
+      return this.fail(outOfTouch(`${count - this.#count - 1} messages were not delivered`))
+    this.#count = count
+    this.#reached = n
+    const { stamps } = this.#trail
+    stamps.push(stamp)
+    if (stamps.length >= 2 * mostStamps) stamps.splice(0, mostStamps)
+    this.#flushSoon()
+    const { subject, headers } = message
+    if (subject === this.#names.cleared) return this.#sweepLater(subject, n, true, message.headers, 0)
+    const key = keyOf(this.#names, subject)
+    if (key === undefined) {
+      this.#host.report(new MemisError('UNDECODABLE', `${subject}: a key that memis would write in another way`))
+      return
+    }
+    const age = this.#bucket.ageOf(time)
+    const { maxAge } = this.#state
+    const change = decodeMessage({ key, n, age, maxAge, headers, text: () => message.string() })
+    this.#changes.push(change)
+    this.#sweepLater(subject, n, change.kind !== 'set' && isMark(message), headers, age)
+  }
+
+  /** What the server does not remove by itself. */
+  #sweepLater(subject: string, n: number, mark: boolean, headers: Msg['headers'], age: number): void {
+    const { stream } = this.#bucket
+    const { expires, retention } = this.#state
+    const ttl = headers === undefined || (expires && headers.get(header.ttl)) ? Infinity : ttlOf(headers)
+    if (mark && !(expires && headers?.get(header.ttl))) {
+      this.#sweeper.add(stream, subject, n, 'mark', Math.max(retention, this.#host.retention) - age)
+    } else if (ttl < Infinity) this.#sweeper.add(stream, subject, n, 'item', ttl - age)
+    else this.#sweeper.drop(subject, n)
+  }
+
+  #hearBeat(message: Msg): void {
+    // A question of the flow control; in a beat, a header names whom to answer.
+    const answered = message.reply || message.headers?.get('Nats-Consumer-Stalled')
+    if (answered) this.#link.connection.publish(answered)
+    if (message.reply) return
+    const count = Number(message.headers?.get('Nats-Last-Consumer'))
+    if (count > this.#count) return this.fail(outOfTouch(`${count - this.#count} messages were not delivered`))
+    if (this.#isLive) this.#prove()
+    else if (this.#target !== null) this.#retarget()
+  }
+
+  /** What is waited for may have been replaced or removed before it was delivered. */
+  async #retarget(): Promise<void> {
+    try {
+      this.#target = await this.#last()
+      this.#flushSoon()
+    } catch (error) {
+      this.fail(translate(error))
+    }
+  }
+
+  /** What comes in one piece from the socket is told in one. */
+  #flushSoon(): void {
+    if (this.#flushes) return
+    this.#flushes = true
+    // A promise job: fake timers replace queueMicrotask.
+    Promise.resolve().then(() => {
+      this.#flushes = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#over) return
+    const changes = this.#changes
+    this.#changes = []
+    if (changes.length > 0) this.#sink.changes(changes)
+    if (this.#over) return
+    if (!this.#isLive && this.#target !== null && this.#reached >= this.#target) {
+      this.#isLive = true
+      // What the stream had when the session began has been delivered, as far as it is the collection's.
+      this.#reached = Math.max(this.#reached, this.#state.head)
+    }
+    if (this.#isLive) this.#prove()
+  }
+
+  #prove(): void {
+    if (this.#changes.length > 0) return // told in a moment
+    this.#trail.provedAt = performance.now()
+    this.#sink.live(this.#reached)
+  }
+}
+
+const isMark = ({ headers }: Msg): boolean => Boolean(headers?.get(header.operation) || headers?.get(header.marker))

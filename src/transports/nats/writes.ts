@@ -1,0 +1,349 @@
+/** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
+import { type Epoch, precedes } from '../../core/epochs'
+import type { MemisError } from '../../core/errors'
+import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
+import { type Bucket, type BucketState, wholeSeconds } from './bucket'
+import { decodeHeaders, decodeMessage, decodeOrigin, header, ttlOf } from './decode'
+import { disconnected, noMessage, noStream, translate, wrongLastSequence } from './errors'
+import type { Link } from './link'
+import { type Names, subjectOf } from './names'
+import { type Ack, Headers, type Publisher, type Waiter } from './publisher'
+import type { Sweeper } from './sweeper'
+
+type KeyWrite = Extract<Write, { key: string }>
+type SetWrite = Extract<Write, { kind: 'set' }>
+
+/** The last message of a subject, as the stream's leader has it. */
+interface Stored {
+  readonly n: number
+  /** What took the item; undefined where it is there. */
+  readonly gone: Gone | undefined
+  /** Of a mark: whether there was something to delete. */
+  readonly found: boolean
+  readonly id: string
+  readonly origin: string
+}
+
+const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '' }
+/** Said on the mark of a delete, for the case that it is tried again. */
+const nothingFound = 'nothing'
+
+/** So many marks of a clear are under way at a time. */
+const clearStep = 500
+/** So often a write is tried on a key that others write to at the same time. */
+const mostTries = 100
+
+/** A batch on its way. */
+class Flight implements Waiter {
+  readonly #outcomes: Outcome[]
+  readonly #resolve: (outcomes: readonly Outcome[]) => void
+  readonly #reject: (error: MemisError) => void
+  readonly #taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>
+  /** Who waits for one of the writes. */
+  readonly #waiting = new Map<number, () => void>()
+  #left: number
+
+  constructor(
+    count: number,
+    resolve: (outcomes: readonly Outcome[]) => void,
+    reject: (error: MemisError) => void,
+    taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>,
+  ) {
+    this.#outcomes = new Array(count)
+    this.#left = count
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#taken = taken
+  }
+
+  acked(ack: Ack, index: number): void {
+    try {
+      const outcome = this.#taken(ack, index)
+      if (!('then' in outcome)) return this.settle(outcome, index)
+      outcome.then(
+        (late) => this.settle(late, index),
+        (error) => this.failed(error, index),
+      )
+    } catch (error) {
+      this.failed(error as MemisError, index)
+    }
+  }
+
+  /** A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again. */
+  failed(error: MemisError, index: number): void {
+    if (error.code === 'DISCONNECTED') this.#reject(error)
+    else this.settle({ error }, index)
+  }
+
+  settle(outcome: Outcome, index: number): void {
+    this.#outcomes[index] = outcome
+    this.#waiting.get(index)?.()
+    this.#left--
+    if (this.#left === 0) this.#resolve(this.#outcomes)
+  }
+
+  /** Resolves once that write has settled. */
+  after(index: number): Promise<void> {
+    if (this.#outcomes[index] !== undefined) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.set(index, resolve))
+  }
+}
+
+export class Writes {
+  readonly #link: Link
+  readonly #publisher: Publisher
+  readonly #sweeper: Sweeper
+  readonly #bucket: Bucket
+  readonly #names: Names
+  readonly #retention: number
+  /** The clear of each writer that was last, and its number: given again, it takes nothing that came since. */
+  readonly #clears = new Map<string, { readonly sequence: number; readonly n: number }>()
+  /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
+  readonly #ids = new Map<string, string>()
+  /** The highest number that was acknowledged. */
+  #highest = 0
+
+  constructor(link: Link, publisher: Publisher, sweeper: Sweeper, bucket: Bucket, names: Names, retention: number) {
+    this.#link = link
+    this.#publisher = publisher
+    this.#sweeper = sweeper
+    this.#bucket = bucket
+    this.#names = names
+    this.#retention = retention
+  }
+
+  async take(batch: Batch): Promise<Written> {
+    let state = await this.#bucket.open()
+    const before = this.#highest
+    const { restores, kind } = batch.writes[0] ?? {}
+    let outcomes: readonly Outcome[]
+    if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
+    else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores, state)
+    else outcomes = await this.#takeAll(batch, state)
+    // Numbers that began anew are another stream's, and of another epoch.
+    if (this.#highest < before) state = await this.#bucket.refresh()
+    return { epoch: epochOf(state), outcomes }
+  }
+
+  #takeAll(batch: Batch, state: BucketState): Promise<readonly Outcome[]> {
+    return new Promise((resolve, reject) => {
+      const id = this.#idOf(batch)
+      const writes = batch.writes as readonly KeyWrite[]
+      const flight = new Flight(writes.length, resolve, reject, (ack, i) =>
+        this.#setTaken(writes[i] as SetWrite, ack, state),
+      )
+      // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
+      const hasDeletes = writes.some(({ kind }) => kind === 'delete')
+      const lastOf = new Map<string, number>()
+      const late = new Set<number>()
+      writes.forEach((write, i) => {
+        const isDelete = write.kind === 'delete'
+        const subject = subjectOf(this.#names, write.key)
+        const take = () => {
+          if (!isDelete)
+            return this.#sendSet(write, subject, new Headers().with(header.id, `${id}.${i}`), state, flight, i)
+          this.#delete(subject, `${id}.${i}`, state).then(
+            (outcome) => flight.settle(outcome, i),
+            (error) => flight.failed(error, i),
+          )
+        }
+        const before = lastOf.get(write.key)
+        if (hasDeletes) lastOf.set(write.key, i)
+        const mustWait = before !== undefined && (isDelete || late.has(before))
+        if (isDelete || mustWait) late.add(i)
+        if (mustWait) flight.after(before).then(take)
+        else take()
+      })
+    })
+  }
+
+  #idOf({ writer, sequence }: Batch): string {
+    const id = this.#ids.get(writer) ?? crypto.randomUUID().slice(0, 13)
+    this.#ids.set(writer, id)
+    return `${id}.${sequence}`
+  }
+
+  /** What it means that a set was taken: at once where nothing more is to be asked. */
+  #setTaken(write: SetWrite, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
+    const { seq: n, duplicate } = this.#taken(ack)
+    const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
+    if (ttlMs === Infinity) return { n, existed: false }
+    const timed = (age: number): Outcome => {
+      const leftMs = ttlMs - age
+      if (!state.expires) this.#sweeper.add(this.#bucket.stream, subjectOf(this.#names, write.key), n, 'item', leftMs)
+      return { n, existed: false, leftMs }
+    }
+    // Where it was taken before, its ttl counts from then.
+    return duplicate ? this.#ageOf(n).then(timed) : timed(0)
+  }
+
+  async #delete(subject: string, id: string, state: BucketState): Promise<Outcome> {
+    const { floor } = state.epochs.at(-1) as Epoch
+    for (let tries = 0; tries < mostTries; tries++) {
+      const { n, gone, id: lastId, found } = (await this.#read(subject)) ?? nothing
+      if (lastId === id) return { n, existed: found } // it was taken before
+      // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
+      // replica may be about to put the item back.
+      if (gone !== undefined && n > floor) return { n, existed: false, gone }
+      const plain = new Headers().with(header.id, id).with(header.expected, n)
+      const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
+      const ack = await this.#publishMark(subject, headers, state)
+      if (ack !== null) return { n: ack.seq, existed: gone === undefined }
+    }
+    throw contended()
+  }
+
+  async #clear(batch: Batch, state: BucketState): Promise<Outcome> {
+    const { writer, sequence } = batch
+    const { stream } = this.#bucket
+    const { cleared, start } = this.#names
+    const last = this.#clears.get(writer)
+    let n = last?.n ?? 0
+    if (last?.sequence !== sequence) {
+      const ack = await this.#publishMark(cleared, new Headers().with(header.id, this.#idOf(batch)), state)
+      n = (ack as Ack).seq
+      this.#clears.set(writer, { sequence, n })
+    }
+    for (let offset = 0; ; ) {
+      const info = await this.#link.ask(`STREAM.INFO.${stream}`, { subjects_filter: `${start}>`, offset })
+      if (info.error !== undefined) throw translate(info.error)
+      const subjects = Object.keys(info.state.subjects ?? {})
+      while (subjects.length > 0) {
+        await Promise.all(subjects.splice(-clearStep).map((subject) => this.#clearOne(subject, n, state)))
+      }
+      offset += info.limit ?? Infinity
+      if (!(offset < (info.total ?? 0))) return { n, existed: false }
+    }
+  }
+
+  async #clearOne(subject: string, before: number, state: BucketState): Promise<void> {
+    const stored = await this.#read(subject)
+    if (stored === undefined || stored.gone !== undefined || stored.n > before) return
+    // Where somebody has written to it since, that is newer than the clear.
+    await this.#publishMark(subject, new Headers().with(header.expected, stored.n), state)
+  }
+
+  /** Puts back what was lost, but not after a clear. */
+  async #restoreAll({ writes }: Batch, { epoch, floor }: Restores, state: BucketState): Promise<Outcome[]> {
+    const isCleared = async () => ((await this.#read(this.#names.cleared))?.n ?? 0) > floor
+    if (epochOf(state) !== epoch || (await isCleared())) {
+      const { head } = await this.#bucket.refresh()
+      return writes.map(() => ({ refused: true, asOf: head }))
+    }
+    const outcomes = await Promise.all(
+      (writes as readonly KeyWrite[]).map((write) => this.#restore(write, state).catch(outcomeOf)),
+    )
+    if (!(await isCleared())) return outcomes
+    // A clear came in between, and did not find all of it.
+    return Promise.all(
+      (writes as readonly KeyWrite[]).map(async ({ key }, i): Promise<Outcome> => {
+        const outcome = outcomes[i] as Outcome
+        if (!('n' in outcome)) return outcome
+        const mark = new Headers().with(header.expected, outcome.n)
+        const ack = await this.#publishMark(subjectOf(this.#names, key), mark, state)
+        return { refused: true, asOf: ack?.seq ?? outcome.n }
+      }),
+    )
+  }
+
+  async #restore(write: KeyWrite, state: BucketState): Promise<Outcome> {
+    const { origin, floor } = write.restores as Restores
+    const subject = subjectOf(this.#names, write.key)
+    let expected = 0
+    for (let tries = 0; tries < mostTries; tries++) {
+      const headers = new Headers().with(header.origin, `${origin.epoch} ${origin.n}`).with(header.expected, expected)
+      const ack =
+        write.kind === 'set'
+          ? await this.#publishSet(write, subject, headers, state)
+          : await this.#publishMark(subject, headers, state)
+      if (ack !== null) return { n: ack.seq, existed: false }
+      const stored = await this.#read(subject)
+      const other = decodeOrigin(stored?.origin ?? '')
+      const isOlder = stored === undefined || stored.n <= floor || (other !== undefined && precedes(other, origin))
+      if (!isOlder) return { refused: true, asOf: stored.n }
+      expected = stored?.n ?? 0
+    }
+    throw contended()
+  }
+
+  #sendSet(
+    { item, ttlMs }: SetWrite,
+    subject: string,
+    headers: Headers,
+    state: BucketState,
+    waiter: Waiter,
+    i: number,
+  ): void {
+    let all = headers
+    if (ttlMs !== null) {
+      all = all.with(header.exactTtl, ttlMs)
+      if (state.expires) all = all.with(header.ttl, `${wholeSeconds(ttlMs)}s`)
+    }
+    this.#publisher.send(subject, item.json, all, waiter, i)
+  }
+
+  /** Null where what is in its place is not what was expected. */
+  async #publishSet(write: SetWrite, subject: string, headers: Headers, state: BucketState): Promise<Ack | null> {
+    const ack = new Promise<Ack>((acked, failed) => this.#sendSet(write, subject, headers, state, { acked, failed }, 0))
+    return ack.then((given) => this.#taken(given)).catch(unlessOvertaken)
+  }
+
+  /** Leaves a mark that what was there is gone; null where what is there is not what was expected. */
+  async #publishMark(subject: string, headers: Headers, state: BucketState): Promise<Ack | null> {
+    // Of a DEL, the server would leave a second mark when the ttl of the first is over.
+    const mark = headers.with(header.operation, 'PURGE')
+    const all = state.expires ? mark.with(header.ttl, `${wholeSeconds(this.#retention)}s`) : mark
+    const given = this.#publisher.publish(subject, '', all)
+    const ack = await given.then((each) => this.#taken(each)).catch(unlessOvertaken)
+    if (ack !== null && !state.expires) {
+      this.#sweeper.add(this.#bucket.stream, subject, ack.seq, 'mark', this.#retention)
+    }
+    return ack
+  }
+
+  #taken(ack: Ack): Ack {
+    const { error, seq, duplicate } = ack
+    if (error !== undefined) {
+      if (error.err_code === noStream) this.#bucket.forget()
+      throw Object.assign(translate(error), { isOvertaken: error.err_code === wrongLastSequence })
+    }
+    if (!duplicate) this.#highest = seq
+    return ack
+  }
+
+  /** The last message of a subject; undefined where there is none. */
+  async #read(subject: string): Promise<Stored | undefined> {
+    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { last_by_subj: subject })
+    if (error?.err_code === noMessage) return undefined
+    if (error !== undefined) throw translate(error)
+    const { seq: n, hdrs, time } = message
+    const headers = decodeHeaders(hdrs)
+    if (ttlOf(headers) < Infinity) await this.#bucket.learnClock()
+    const age = this.#bucket.ageOf(Date.parse(time))
+    const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
+    const gone = kind === 'set' ? undefined : kind
+    const found = headers.get(header.gone) !== nothingFound
+    return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin) }
+  }
+
+  async #ageOf(n: number): Promise<number> {
+    await this.#bucket.learnClock()
+    const { message } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { seq: n })
+    return message === undefined ? 0 : this.#bucket.ageOf(Date.parse(message.time))
+  }
+}
+
+const epochOf = ({ epochs }: BucketState): string => (epochs.at(-1) as { id: string }).id
+
+/** A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again. */
+function outcomeOf(error: MemisError): Outcome {
+  if (error.code === 'DISCONNECTED') throw error
+  return { error }
+}
+
+function unlessOvertaken(error: MemisError & { isOvertaken?: boolean }): null {
+  if (error.isOvertaken) return null
+  throw error
+}
+
+const contended = () => disconnected('others write to that key all the time')

@@ -1,0 +1,187 @@
+/**
+ * The server loses what it held (K7): its files, its stream, its end, or all since a backup, whatever its numbers say by then.
+ * Replicas put back what they hold, or take the store's word, as they were told to.
+ */
+import assert from 'node:assert'
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Client, type Collection, createClient, type MemisOptions, type ReadyInfo } from '../../src'
+import type { Server } from '../support/servers'
+import {
+  type Disposable,
+  natsServer,
+  note,
+  Raw,
+  Replay,
+  readStore,
+  suiteOnAll,
+  until,
+  untilEqual,
+  type Version,
+} from './support'
+
+interface Item {
+  n: number
+  by?: string
+}
+
+const test = suiteOnAll('data loss')
+
+/** Three replicas, and all that they tell. */
+class Scene implements AsyncDisposable {
+  readonly clients: Client[]
+  readonly collections: Collection<Item>[]
+  readonly replays: Replay[]
+  readonly readies: ReadyInfo[] = []
+  readonly deletes: string[] = []
+
+  private constructor(
+    readonly server: Disposable<Server>,
+    options: MemisOptions,
+  ) {
+    this.clients = [1, 2, 3].map(() => this.client(options))
+    this.collections = this.clients.map((client) => client.database('test').collection<Item>('items'))
+    this.replays = this.collections.map((collection) => new Replay(collection))
+  }
+
+  static async set(version: Version, count: number, options: MemisOptions = {}): Promise<Scene> {
+    const scene = new Scene(await natsServer(version), options)
+    const { collections } = scene
+    await Promise.all(collections.map((collection) => collection.subscribe()))
+    const [first] = collections as [Collection<Item>]
+    for (let n = 0; n < count; n++) first.set(`key ${n}`, { n }, n % 2 === 0 ? 3600 : undefined)
+    for (let n = 0; n < 20; n++) first.set(`deleted ${n}`, { n })
+    for (let n = 0; n < 20; n++) first.delete(`deleted ${n}`)
+    await first.set('changed', { n: 1 })
+    await first.set('changed', { n: 2 })
+    await until('all hold all', () =>
+      collections.every((each) => each.size === count + 1 && each.get('changed')?.n === 2),
+    )
+    for (const collection of collections) {
+      collection.on('ready', (info) => scene.readies.push(info))
+      collection.on('delete', (key) => scene.deletes.push(key))
+    }
+    return scene
+  }
+
+  client(options: MemisOptions = {}): Client {
+    return createClient({ transport: 'nats', servers: this.server.url, ...options })
+  }
+
+  get files(): string {
+    return join(this.server.dir, 'jetstream')
+  }
+
+  /** Waits until all are ready again, so many times each, and equal the store. Returns the ms since `from`. */
+  async equal(from: number, times = 1): Promise<number> {
+    await until('all are ready', () => this.readies.length === 3 * times)
+    await using raw = await Raw.connect(this.server.url)
+    await untilEqual(raw, this.collections)
+    const took = performance.now() - from
+    for (const replay of this.replays) replay.check()
+    return took
+  }
+
+  /** Copies what the server has on disk by now. */
+  async backUp(): Promise<void> {
+    await this.server.kill('SIGTERM')
+    cpSync(this.files, `${this.files}.backup`, { recursive: true })
+    await this.server.restart()
+    await this.equal(performance.now())
+    this.readies.length = 0
+  }
+
+  /** The server has what it had at the backup. `play` is called while it is away. */
+  async restoreBackUp(play = () => {}): Promise<void> {
+    await this.server.kill()
+    rmSync(this.files, { recursive: true })
+    cpSync(`${this.files}.backup`, this.files, { recursive: true })
+    play()
+    await this.server.restart()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.clients.map((client) => client.close()))
+    await this.server.stop()
+  }
+}
+
+test('kill -9, and its files are gone: all is back within 5 s, with the time it has left, and no replica told a delete', async (version) => {
+  await using scene = await Scene.set(version, 10_000)
+  const [first, second] = scene.collections as [Collection<Item>, Collection<Item>]
+  await scene.server.kill()
+  rmSync(scene.files, { recursive: true })
+  const meanwhile = [first.set('key 5', { n: -5 }), second.delete('key 7')]
+  await scene.server.restart()
+  const took = await scene.equal(performance.now())
+  note(`NATS ${version}, kill -9 and no files, 3 replicas × 10,001 items: all is back after ${took.toFixed(0)} ms`)
+  await Promise.all(meanwhile)
+  await until('the last writes are everywhere', () => scene.collections.every((each) => !each.has('key 7')))
+  assert.ok(took < 15_000, `${took} ms; on an idle machine it is less than 5 s`)
+  assert.deepStrictEqual(new Set(scene.deletes), new Set(['key 7']))
+
+  await using raw = await Raw.connect(scene.server.url)
+  const store = await readStore(raw, 'items')
+  assert.deepStrictEqual(store.get('key 5'), { n: -5 }, 'a write made meanwhile wins')
+  assert.deepStrictEqual(store.get('key 4'), { n: 4 })
+  assert.strictEqual(store.size, 10_000)
+  for (let n = 0; n < 20; n++) assert.ok(!store.has(`deleted ${n}`), 'what was deleted before stays so')
+  const left = Number((await raw.last('test', '$KV.test.items.key=204'))?.headers.get('Memis-TTL'))
+  assert.ok(left > 3_000_000 && left <= 3_600_000, `${left} ms left of an hour`)
+})
+
+test('the stream is deleted, and nobody else makes it anew: it is made as it was, and what it held is put back', async (version) => {
+  await using scene = await Scene.set(version, 100, { livenessTimeout: 1500 })
+  await using raw = await Raw.connect(scene.server.url)
+  const { config } = await raw.ask('STREAM.INFO.KV_test')
+  await raw.ask('STREAM.DELETE.KV_test')
+  const took = await scene.equal(performance.now())
+  note(`NATS ${version}, the stream deleted, livenessTimeout 1500: equal after ${took.toFixed(0)} ms`)
+  assert.deepStrictEqual((await raw.ask('STREAM.INFO.KV_test')).config, config)
+  assert.strictEqual((await readStore(raw, 'items')).size, 101)
+  assert.deepStrictEqual(scene.deletes, [])
+})
+
+test('the files are gone, and the store is to be believed: replicas tell deletes', async (version) => {
+  await using scene = await Scene.set(version, 100, { dataLoss: 'accept' })
+  await scene.server.kill()
+  rmSync(scene.files, { recursive: true })
+  await scene.server.restart()
+  await scene.equal(performance.now())
+  assert.strictEqual(scene.deletes.length, 303)
+  for (const each of scene.collections) assert.strictEqual(each.size, 0)
+})
+
+for (const [more, what] of [
+  [0, 'nobody has written since'],
+  [7, 'fewer writes were made since than were lost'],
+  [100, 'more writes were made since than were lost, under the same numbers'],
+] as const) {
+  test(`a backup is restored, and ${what}: what was lost is put back, what was written since wins`, async (version) => {
+    await using scene = await Scene.set(version, 100)
+    const [first] = scene.collections as [Collection<Item>]
+    await scene.backUp()
+    // Lost: 40 sets, an item that is new, and 10 deletes.
+    for (let n = 0; n < 40; n++) await first.set(`key ${n}`, { n, by: 'lost' })
+    await first.set('new', { n: 0, by: 'lost' })
+    for (let n = 40; n < 50; n++) await first.delete(`key ${n}`)
+    await until('all hold all', () => scene.collections.every((each) => each.size === 92 && each.has('new')))
+    scene.deletes.length = 0
+    // By another client, which knows nothing of what was lost.
+    await using other = scene.client()
+    const items = other.database('test').collection<Item>('items')
+    const since: Promise<void>[] = []
+    await scene.restoreBackUp(() => {
+      for (let i = 0; i < more; i++) since.push(items.set(`key ${i % 20}`, { n: i, by: 'other' }))
+    })
+    await Promise.all(since)
+    const took = await scene.equal(performance.now())
+    note(`NATS ${version}, a backup restored, ${more} writes since: equal after ${took.toFixed(0)} ms`)
+    const by = (who: string) => [...first.values()].filter((item) => item.by === who).length
+    assert.deepStrictEqual([by('other'), by('lost'), first.size], [Math.min(more, 20), 41 - Math.min(more, 20), 92])
+    assert.deepStrictEqual(scene.deletes, [])
+    for (let n = 40; n < 50; n++) assert.ok(!first.has(`key ${n}`), 'what was deleted stays so')
+  })
+}
+
+test.run()

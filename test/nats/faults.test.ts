@@ -1,0 +1,226 @@
+/**
+ * What can befall a replica between it and its bucket: each is noticed, told as `stale`, and repaired within the liveness
+ * timeout; afterwards the replica equals the bucket, and no event came twice.
+ */
+import assert from 'node:assert'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Client, Collection, MemisOptions, ReadyInfo } from '../../src'
+import {
+  Complaints,
+  Load,
+  natsSite,
+  note,
+  type Raw,
+  Replay,
+  readStore,
+  subjectOf,
+  suiteOnAll,
+  until,
+  untilConsumers,
+  untilEqual,
+} from './support'
+
+const test = suiteOnAll('faults')
+
+const livenessTimeout = 1500
+/** For the timers of a busy machine. */
+const slack = 1000
+
+/** Two replicas of 500 items, one of whom writes, and what they tell. */
+class Scene implements AsyncDisposable {
+  readonly collections: Collection<object>[]
+  readonly replays: Replay[]
+  readonly complaints: Complaints[]
+  readonly stales: string[][] = [[], []]
+  readonly readies: ReadyInfo[][] = [[], []]
+  readonly deletes: string[] = []
+
+  private constructor(
+    readonly site: Awaited<ReturnType<typeof natsSite>>,
+    readonly clients: Client[],
+  ) {
+    this.collections = clients.map((client) => client.database('test').collection('items'))
+    this.replays = this.collections.map((collection) => new Replay(collection))
+    this.complaints = clients.map((client) => new Complaints(client))
+  }
+
+  static async set(site: Awaited<ReturnType<typeof natsSite>>, options: MemisOptions = {}): Promise<Scene> {
+    const scene = new Scene(
+      site,
+      [1, 2].map(() => site.client({ livenessTimeout, auditInterval: 500, ...options })),
+    )
+    const { collections } = scene
+    const [first] = collections as [Collection<object>]
+    await Promise.all(collections.map((collection) => collection.subscribe()))
+    for (let n = 0; n < 500; n++) first.set(`key ${n}`, { n }, n % 2 === 0 ? 3600 : undefined)
+    for (let n = 0; n < 20; n++) first.set(`deleted ${n}`, { n })
+    for (let n = 0; n < 19; n++) first.delete(`deleted ${n}`)
+    await first.delete('deleted 19')
+    await untilEqual(site.raw, collections)
+    for (const [i, collection] of collections.entries()) {
+      collection.on('stale', ({ code }) => void scene.stales[i]?.push(code))
+      collection.on('ready', (info) => void scene.readies[i]?.push(info))
+      collection.on('delete', (key) => void scene.deletes.push(key))
+    }
+    return scene
+  }
+
+  /** Waits until both have told `stale` and `ready`, and equal the bucket. Returns the ms since `from`. */
+  async repaired(from: number): Promise<number> {
+    await until('both are ready again', () => this.readies.every(({ length }) => length > 0))
+    await untilEqual(this.site.raw, this.collections)
+    const took = performance.now() - from
+    await until('both are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'))
+    for (const stales of this.stales) assert.ok(stales.length > 0, 'stale was not told')
+    for (const replay of this.replays) replay.check()
+    return took
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.clients.map((client) => client.close()))
+  }
+}
+
+/** What was asked for under load is there. */
+async function underLoad<R>(scene: Scene, harm: () => Promise<R>): Promise<{ result: R; load: Load }> {
+  const load = new Load(scene.collections[0] as Collection<object>, 'load')
+  await load.more(200)
+  const result = await harm()
+  await load.more(200)
+  await load.stop()
+  return { result, load }
+}
+
+test('consumers deleted on the server, during writes: noticed, and made anew', async (version) => {
+  await using site = await natsSite(version)
+  await using scene = await Scene.set(site)
+  const { result: from, load } = await underLoad(scene, async () => {
+    for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_test.${name}`)
+    return performance.now()
+  })
+  const took = await scene.repaired(from)
+  note(`${version}: consumers deleted: equal after ${took.toFixed(0)} ms (livenessTimeout ${livenessTimeout})`)
+  assert.ok(took <= livenessTimeout + slack, `equal after ${took} ms`)
+  load.check(await readStore(site.raw, 'items'))
+  assert.deepStrictEqual(scene.stales, [['OUT_OF_TOUCH'], ['OUT_OF_TOUCH']])
+  for (const [ready] of scene.readies) assert.deepStrictEqual([ready?.cause, ready?.lost], ['resync', 0])
+  await untilConsumers(site.raw, 2)
+})
+
+test('consumers deleted on the server while nothing is written: noticed by their silence', async (version) => {
+  await using site = await natsSite(version)
+  await using scene = await Scene.set(site)
+  const from = performance.now()
+  for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_test.${name}`)
+  const took = await scene.repaired(from)
+  note(`${version}: consumers deleted in silence: live again after ${took.toFixed(0)} ms`)
+  assert.ok(took <= livenessTimeout + slack, `equal after ${took} ms`)
+  for (const [i, { events }] of scene.replays.entries()) assert.ok(events <= 500 + 40, `${i}: ${events} events`)
+})
+
+test('kill -9 and restart with its data, three times, during writes: nothing is lost', async (version) => {
+  await using site = await natsSite(version)
+  await using scene = await Scene.set(site)
+  const tooks: number[] = []
+  for (let i = 0; i < 3; i++) {
+    for (const list of [...scene.stales, ...scene.readies]) list.length = 0
+    const { result: from, load } = await underLoad(scene, async () => {
+      await site.server.kill()
+      await until('both know', () => scene.stales.every(({ length }) => length > 0))
+      await site.server.restart()
+      return performance.now()
+    })
+    tooks.push(await scene.repaired(from))
+    load.check(await readStore(site.raw, 'items'))
+  }
+  note(`${version}: kill -9 and restart: equal ${tooks.map(Math.round).join(', ')} ms after the server's return`)
+  assert.ok(Math.max(...tooks) <= 5000, `equal after ${tooks} ms`)
+  for (const { codes } of scene.complaints)
+    assert.ok(
+      codes.every((code) => code === 'DISCONNECTED'),
+      `${codes}`,
+    )
+  assert.deepStrictEqual(
+    scene.deletes.filter((key) => key.startsWith('key')),
+    [],
+  )
+  await untilConsumers(site.raw, 2)
+})
+
+for (const dataLoss of ['restore', 'accept'] as const) {
+  test(`restart without its data, ${dataLoss}: told, and equal to the bucket that is made anew`, async (version) => {
+    await using site = await natsSite(version)
+    await using scene = await Scene.set(site, { dataLoss })
+    await site.server.kill()
+    rmSync(join(site.server.dir, 'jetstream'), { recursive: true })
+    await until('both know', () => scene.stales.every(({ length }) => length > 0))
+    await site.server.restart()
+    const took = await scene.repaired(performance.now())
+    note(`${version}: restart without data, ${dataLoss}: equal ${took.toFixed(0)} ms after the server's return`)
+    assert.ok(took <= 5000, `equal after ${took} ms`)
+    const kept = dataLoss === 'restore' ? 500 : 0
+    for (const { size } of scene.collections) assert.strictEqual(size, kept)
+    assert.strictEqual(scene.deletes.length, dataLoss === 'restore' ? 0 : 2 * 500)
+    await goesOn(scene)
+  })
+
+  test(`the stream deleted and made anew by somebody else, ${dataLoss}: noticed, told, and followed`, async (version) => {
+    await using site = await natsSite(version)
+    await using scene = await Scene.set(site, { dataLoss })
+    const { raw } = site
+    // More messages than the old one had, so that its numbers alone tell nothing.
+    const { config } = await raw.ask('STREAM.INFO.KV_test')
+    await raw.ask('STREAM.DELETE.KV_test')
+    const from = performance.now()
+    await raw.ask('STREAM.CREATE.KV_test', { ...config, metadata: undefined }).catch(unlessThere)
+    for (let n = 0; n < 5; n++) {
+      await raw.publish(subjectOf('test', 'items', `key ${n}`), JSON.stringify({ anew: n }))
+    }
+    await Promise.all(
+      Array.from({ length: 1000 }, (_, n) => raw.publish(subjectOf('test', 'others', `o ${n}`), JSON.stringify({ n }))),
+    )
+    await raw.publish(subjectOf('test', 'items', 'new'), '{"new":1}')
+    const took = await scene.repaired(from)
+    note(`${version}: stream deleted and made anew, ${dataLoss}: equal after ${took.toFixed(0)} ms`)
+    // Making it anew and filling it took a part of that.
+    assert.ok(took <= livenessTimeout + 5000, `equal after ${took} ms`)
+    for (const { size } of scene.collections) assert.strictEqual(size, dataLoss === 'restore' ? 501 : 6)
+    for (const replica of scene.collections) assert.deepStrictEqual(replica.get('key 3'), { anew: 3 })
+    await goesOn(scene)
+  })
+}
+
+test('the stream deleted and not made anew: replicas make it', async (version) => {
+  await using site = await natsSite(version)
+  await using scene = await Scene.set(site)
+  const before = await settings(site.raw)
+  await site.raw.ask('STREAM.DELETE.KV_test')
+  const took = await scene.repaired(performance.now())
+  note(`${version}: stream deleted: all is back after ${took.toFixed(0)} ms`)
+  assert.ok(took <= livenessTimeout + 5000, `back after ${took} ms`)
+  assert.deepStrictEqual(await settings(site.raw), before)
+  for (const { size } of scene.collections) assert.strictEqual(size, 500)
+  await goesOn(scene)
+})
+
+/** A replica that was quick may have made it. */
+function unlessThere(error: Error): void {
+  if (!/already in use/.test(error.message)) throw error
+}
+
+async function settings(raw: Raw): Promise<object> {
+  const { metadata: _, ...config } = (await raw.ask('STREAM.INFO.KV_test')).config
+  return config
+}
+
+/** Writes of memis's and of another client arrive everywhere. */
+async function goesOn({ site, collections, replays }: Scene): Promise<void> {
+  await collections[0]?.set('good', { good: true })
+  await site.raw.publish(subjectOf('test', 'items', 'foreign'), '{"good":true}')
+  await until('both arrive', () => collections.every((each) => each.has('good') && each.has('foreign')))
+  await untilEqual(site.raw, collections)
+  for (const replay of replays) replay.check()
+}
+
+test.run()

@@ -1,0 +1,224 @@
+/**
+ * What the tests on real NATS servers share. Whatever reads the store here knows the layout by itself, or leaves it to the
+ * official KV client: none of memis's code takes part, so that memis and its tests cannot be wrong in the same way.
+ */
+import assert from 'node:assert'
+import { Kvm } from '@nats-io/kv'
+import { connect, type NatsConnection, headers as newHeaders } from '@nats-io/transport-node'
+import { createClient } from '../../src'
+import type { Site } from '../scenarios/site'
+import { type AnyCollection, untilEqualTo } from '../support/replicas'
+import { type NatsOptions, type Server, startNats } from '../support/servers'
+import { type Disposable, suite, until } from '../support/testing'
+
+export * from '../support/replicas'
+export * from '../support/testing'
+
+export const versions = ['2.9', '2.15'] as const
+export type Version = (typeof versions)[number]
+
+/**
+ * A suite of which every test runs on each version of the server, one after the other; those that mostly wait,
+ * `together`.
+ */
+export function suiteOnAll(name: string, limit?: number) {
+  const bare = suite(`${name}, NATS`, limit)
+  type Run = (version: Version) => Promise<void>
+  const test = (title: string, run: Run, only: readonly Version[] = versions) => {
+    for (const version of only) bare(`${version}: ${title}`, () => run(version))
+  }
+  const together = (title: string, run: Run) =>
+    bare(`${versions.join(' and ')}: ${title}`, async () => void (await Promise.all(versions.map(run))))
+  return Object.assign(test, { together, before: bare.before, after: bare.after, run: bare.run })
+}
+
+/** A server that is stopped at the end of the block. */
+export async function natsServer(
+  version: Version,
+  options: Omit<NatsOptions, 'binary'> = {},
+): Promise<Disposable<Server>> {
+  const server = await startNats({ binary: `nats-server-${version}`, ...options })
+  return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() })
+}
+
+/** A server for what is played on other stores, too. */
+export async function natsSite(
+  version: Version,
+  options: Omit<NatsOptions, 'binary'> = {},
+): Promise<Site & { raw: Raw }> {
+  const server = await natsServer(version, options)
+  const raw = await Raw.connect(server.url)
+  return {
+    server,
+    raw,
+    client: (options, port = server.port) =>
+      createClient({ transport: 'nats', servers: `127.0.0.1:${port}`, ...options }),
+    read: (collection) => readStore(raw, collection),
+    async [Symbol.asyncDispose]() {
+      await raw[Symbol.asyncDispose]()
+      await server.stop()
+    },
+  }
+}
+
+/** The last message of a subject, as it lies in the stream. */
+export interface Message {
+  readonly subject: string
+  readonly sequence: number
+  readonly headers: ReadonlyMap<string, string>
+  readonly text: string
+}
+
+/** A connection of the official client, which asks JetStream in the words of its API. */
+export class Raw {
+  readonly kvm: Kvm
+
+  private constructor(readonly connection: NatsConnection) {
+    this.kvm = new Kvm(connection)
+  }
+
+  static async connect(servers: string | string[], options: object = {}): Promise<Raw> {
+    const forEver = { maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 0 }
+    return new Raw(await connect({ servers, ...forEver, ...options }))
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: each question has an answer of its own
+  async ask(subject: string, question?: object): Promise<any> {
+    const text = question === undefined ? '' : JSON.stringify(question)
+    const answer = (await this.connection.request(`$JS.API.${subject}`, text, { timeout: 5000 })).json<{
+      error?: { description: string }
+    }>()
+    if (answer.error) throw new Error(`${subject}: ${answer.error.description}`)
+    return answer
+  }
+
+  /** Where no answer is an answer, since the server is just not there. */
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  async askInVain(subject: string, question?: object): Promise<any> {
+    return this.ask(subject, question).catch(() => undefined)
+  }
+
+  /** Publishes to a stream; resolves to the sequence. */
+  async publish(subject: string, text: string | Uint8Array, headers: Record<string, string> = {}): Promise<number> {
+    const list = newHeaders()
+    for (const [name, value] of Object.entries(headers)) list.set(name, value)
+    const answer = (await this.connection.request(subject, text, { headers: list, timeout: 5000 })).json<{
+      seq: number
+      error?: { description: string }
+    }>()
+    assert.ok(!answer.error, answer.error?.description)
+    return answer.seq
+  }
+
+  /** The last message of each subject that begins so, in the order of the stream. */
+  async messages(bucket: string, start: string): Promise<Message[]> {
+    const info = await this.ask(`STREAM.INFO.KV_${bucket}`, { subjects_filter: `${start}>` })
+    const subjects = Object.keys(info.state.subjects ?? {})
+    const found: Message[] = []
+    while (subjects.length > 0) {
+      await Promise.all(
+        subjects.splice(-500).map(async (subject) => {
+          const message = await this.last(bucket, subject)
+          if (message !== undefined) found.push(message)
+        }),
+      )
+    }
+    return found.sort((a, b) => a.sequence - b.sequence)
+  }
+
+  /** The last message of a subject, by the word of the stream's leader. */
+  async last(bucket: string, subject: string): Promise<Message | undefined> {
+    const answer = await this.ask(`STREAM.MSG.GET.KV_${bucket}`, { last_by_subj: subject }).catch((error: Error) => {
+      if (/no message found/.test(error.message)) return undefined
+      throw error
+    })
+    if (answer === undefined) return undefined
+    const { seq, hdrs = '', data = '' } = answer.message
+    const lines = Buffer.from(hdrs, 'base64').toString().split('\r\n').slice(1)
+    const headers = lines.map((line) => /^(.*?): ?(.*)$/.exec(line)).flatMap((parts) => (parts ? [parts] : []))
+    return {
+      subject: answer.message.subject,
+      sequence: seq,
+      headers: new Map(headers.map(([, name, value]) => [name as string, value as string])),
+      text: Buffer.from(data, 'base64').toString(),
+    }
+  }
+
+  /** The consumers of a bucket's stream. */
+  async consumers(bucket = 'test'): Promise<{ name: string; config: { filter_subject: string } }[]> {
+    return (await this.ask(`CONSUMER.LIST.KV_${bucket}`)).consumers
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.connection.close()
+  }
+}
+
+const escaped = (text: string, allowed: RegExp, mark: string) =>
+  [...Buffer.from(text)]
+    .map((byte) => {
+      const character = String.fromCharCode(byte)
+      return byte < 0x80 && allowed.test(character)
+        ? character
+        : mark + byte.toString(16).toUpperCase().padStart(2, '0')
+    })
+    .join('')
+
+/** Of names in which the layout sees nothing special: those of the tests. */
+export const bucketOf = (database: string): string => escaped(database, /[A-Za-z0-9_-]/, '_')
+export const startOf = (database: string, collection: string): string =>
+  `$KV.${bucketOf(database)}.${escaped(collection, /[\w/-]/, '=')}.`
+export const subjectOf = (database: string, collection: string, key: string): string =>
+  startOf(database, collection) + escaped(key, /[\w/.-]/, '=')
+
+const unescaped = (text: string) =>
+  Buffer.from(
+    text.replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  ).toString()
+
+/** The item that a message is; undefined where it tells that there is none, or is no item. */
+export function itemOf({ headers, text }: Message): unknown {
+  if (headers.has('KV-Operation') || headers.has('Nats-Marker-Reason')) return undefined
+  try {
+    const item: unknown = JSON.parse(text)
+    return typeof item === 'object' && item !== null && !Array.isArray(item) ? item : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What a collection holds. */
+export async function readStore(raw: Raw, collection: string, database = 'test'): Promise<Map<string, unknown>> {
+  const start = startOf(database, collection)
+  const items = new Map<string, unknown>()
+  for (const message of await raw.messages(bucketOf(database), start)) {
+    const item = itemOf(message)
+    if (item !== undefined) items.set(unescaped(message.subject.slice(start.length)), item)
+  }
+  return items
+}
+
+/** Waits until each replica holds what the store holds; returns the ms. */
+export function untilEqual(
+  raw: Raw,
+  replicas: readonly AnyCollection[],
+  { deadline = 20_000, database = 'test' } = {},
+): Promise<number> {
+  // A stream that is just being made anew is one that is not there.
+  const read = (name: string) => readStore(raw, name, database).catch(() => new Map([['the store', 'cannot be read']]))
+  return untilEqualTo(read, replicas, deadline)
+}
+
+/** Waits until the stream has so many consumers; fails with those that it has. */
+export async function untilConsumers(raw: Raw, count: number, bucket = 'test', deadline = 20_000): Promise<number> {
+  let names: string[] = []
+  return until(
+    `${count} consumers`,
+    async () => {
+      names = (await raw.consumers(bucket)).map(({ name }) => name)
+      return names.length === count
+    },
+    deadline,
+  ).catch((error: Error) => assert.fail(`${error.message}; the last that were seen: ${names}`))
+}

@@ -1,0 +1,113 @@
+/** Links that die without a word, or are cut and refused, while a replica on each side writes. */
+import assert from 'node:assert'
+import type { Client, Collection } from '../../src'
+import { startProxy } from '../support/proxy'
+import { Complaints, Load, Replay, untilEqualTo } from '../support/replicas'
+import { note, until } from '../support/testing'
+import type { Site } from './site'
+
+/** After the link's return, replicas equal the store within so many ms. */
+const soon = 5000
+
+const itemsOf = (client: Client): Collection<object> => client.database('test').collection('items')
+
+/** Waits for the replica to say that it is stale; returns how many ms that took. */
+export async function untilStale(replica: Collection<object>): Promise<number> {
+  const start = performance.now()
+  await new Promise((resolve) => replica.once('stale', resolve))
+  return performance.now() - start
+}
+
+/** One replica reaches the store over a proxy, the other directly; both write, and their events are checked. */
+async function twoSides(
+  { client, read, server }: Site,
+  options: { livenessTimeout?: number },
+  play: (side: {
+    cut: Collection<object>
+    near: Client
+    complaints: Complaints
+    loads: [Load, Load]
+    replay: Replay
+    proxy: Awaited<ReturnType<typeof startProxy>>
+  }) => Promise<void>,
+): Promise<void> {
+  const proxy = await startProxy(server.port)
+  try {
+    await using near = client(options, proxy.port)
+    await using far = client(options)
+    const complaints = new Complaints(near)
+    const [cut, whole] = [itemsOf(near), itemsOf(far)]
+    const replays = [new Replay(cut), new Replay(whole)] as const
+    await Promise.all([cut.subscribe(), whole.subscribe()])
+    const loads: [Load, Load] = [new Load(cut, 'near'), new Load(whole, 'far')]
+    await play({ cut, near, complaints, loads, replay: replays[0], proxy })
+    await Promise.all(loads.map((load) => load.stop()))
+    await untilEqualTo(read, [cut, whole])
+    const store = await read('items')
+    for (const load of loads) load.check(store)
+    for (const replay of replays) replay.check()
+    assert.ok(
+      complaints.codes.every((code) => code === 'DISCONNECTED'),
+      `${complaints.codes}`,
+    )
+  } finally {
+    await proxy.close()
+  }
+}
+
+/** The proxy stops forwarding, or the server is stopped, twice. */
+export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: string, livenessTimeout = 1500) {
+  const noticed: number[] = []
+  const repaired: number[] = []
+  await twoSides(site, { livenessTimeout }, async ({ cut, loads, replay, proxy }) => {
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(loads.map((load) => load.more(200)))
+      if (harm === 'freeze') proxy.freeze()
+      else site.server.pause()
+      noticed.push(await untilStale(cut))
+      assert.strictEqual(cut.freshness.state, 'stale')
+      // It serves its last contents meanwhile.
+      assert.strictEqual(cut.size, replay.items.size)
+      if (harm === 'freeze') await loads[1].more(50)
+      const ready = new Promise((resolve) => cut.once('ready', resolve))
+      const from = performance.now()
+      if (harm === 'freeze') await proxy.heal()
+      else site.server.resume()
+      await ready
+      await Promise.all(loads.map((load) => load.more(50)))
+      repaired.push(performance.now() - from)
+    }
+  })
+  note(
+    `${what}: noticed after ${noticed.map(Math.round).join(', ')} ms (livenessTimeout ${livenessTimeout}), ` +
+      `live and writing again ${repaired.map(Math.round).join(', ')} ms after its return`,
+  )
+  // Half a second for the timers of a busy machine.
+  assert.ok(Math.max(...noticed) <= livenessTimeout + 500, `noticed after ${noticed}`)
+  assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
+}
+
+/** The link is cut and refused for a while, three times. */
+export async function cutLink(site: Site, what = 'cut and refused') {
+  const repaired: number[] = []
+  await twoSides(site, {}, async ({ cut, near, complaints, loads, proxy }) => {
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(loads.map((load) => load.more(200)))
+      const stale = untilStale(cut)
+      proxy.cut()
+      await stale
+      const tries = near.errorCounts.DISCONNECTED ?? 0
+      await until('it has tried in vain', () => (near.errorCounts.DISCONNECTED ?? 0) >= tries + 2)
+      const from = performance.now()
+      const ready = new Promise((resolve) => cut.once('ready', resolve))
+      await proxy.heal()
+      await ready
+      await Promise.all(loads.map((load) => load.more(50)))
+      repaired.push(performance.now() - from)
+    }
+    assert.strictEqual(complaints.disconnects.length, 3)
+    assert.deepStrictEqual(new Set(complaints.codes), new Set(['DISCONNECTED']))
+  })
+  note(`${what}: live and writing again ${repaired.map(Math.round).join(', ')} ms after the link's return`)
+  assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
+}

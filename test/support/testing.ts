@@ -1,0 +1,55 @@
+/** What tests against real servers need beside a runner: limits of time, conditions to wait for, what was measured. */
+import assert from 'node:assert'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { suite as uvuSuite } from 'uvu'
+import type { MemisError } from '../../src'
+
+/** A suite of uvu in which a test that hangs fails after so many ms, and does not keep the others from their turn. */
+export function suite(name: string, limit = 60_000) {
+  const bare = uvuSuite(name)
+  const test = (title: string, run: () => Promise<void>) => bare(title, () => within(run(), limit))
+  return Object.assign(test, { before: bare.before, after: bare.after, run: bare.run })
+}
+
+/** The promise's outcome, unless it takes longer than so many ms. */
+export async function within<R>(promise: PromiseLike<R>, ms: number): Promise<R> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+/** Waits until something holds, and returns how many ms that took. The deadline bounds how long a failing test takes. */
+export async function until(what: string, holds: () => unknown, deadline = 20_000): Promise<number> {
+  const start = performance.now()
+  while (!(await holds())) {
+    if (performance.now() - start > deadline) throw new Error(`not so after ${deadline} ms: ${what}`)
+    await sleep(2)
+  }
+  return performance.now() - start
+}
+
+/** What a promise was rejected with. */
+export async function rejection(promise: PromiseLike<unknown>): Promise<MemisError> {
+  return promise.then(
+    (value) => assert.fail(`should have been refused, gave ${JSON.stringify(value)}`),
+    (error) => error,
+  )
+}
+
+/** Prints what was measured; the runner of the suites shows such lines. */
+export const note = (text: string): void => console.log(`\n# ${text}`)
+
+/** A random number generator that gives the same numbers for the same seed: each is whole, from 0 to below `end`. */
+export function dice(seed: number): (end: number) => number {
+  let state = seed
+  return (end) => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), state | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * end)
+  }
+}
+
+export type Disposable<T> = T & AsyncDisposable
