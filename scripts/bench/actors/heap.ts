@@ -1,6 +1,6 @@
 /** What replicas and timers cost in a heap of their own. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Collection, createClient } from '../../../src'
+import { createClient } from '../../../src'
 import { serve } from '../support/actor'
 import { type Item, itemOf, keyOf } from '../support/items'
 import { changesOf, sourceOf } from '../support/source'

@@ -19,7 +19,7 @@ const load = (name: string): Promise<any> => import(name)
 
 const makers: Record<string, (url: string) => Promise<Store>> = {
   'memis on Redis': (url) => memis({ transport: 'redis', url }),
-  'memis on NATS': (servers) => memis({ transport: 'nats', servers } as unknown as ClientOptions),
+  'memis on NATS': (servers) => memis({ transport: 'nats', servers }),
 
   async bentocache(url) {
     const { BentoCache, bentostore } = await load('bentocache')

@@ -2,7 +2,7 @@ import type { OtherJobs } from '../actors/others'
 import { type Actor, startActor } from '../support/actor'
 import { compare, type Figure, type Row } from '../support/figure'
 import { inTurns, median } from '../support/rounds'
-import { hasNats, withNats, withRedis } from '../support/servers'
+import { withNats, withRedis } from '../support/servers'
 
 const items = 200
 const changes = 30
@@ -77,12 +77,7 @@ export const p11: Figure = {
       withNats(async ({ url: nats }) => [
         ...(await versus('bentocache', 'memis on Redis', redis, redis)),
         ...(await versus("node-redis's client-side cache", 'memis on Redis', redis, redis)),
-        ...(await versus(
-          '@nats-io/kv',
-          hasNats() ? 'memis on NATS' : 'memis on Redis',
-          nats,
-          hasNats() ? nats : redis,
-        )),
+        ...(await versus('@nats-io/kv', 'memis on NATS', nats, nats)),
       ]),
     ),
 }
