@@ -15,15 +15,22 @@ async function main(): Promise<void> {
   if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}; there are ${figures.map(({ id }) => id)}`)
   prepare()
   const rows: Row[] = []
+  let failed = false
   for (const figure of figures) {
-    if ((wanted.length > 0 && !wanted.includes(figure.id)) || figure.needs?.() === false) continue
+    if (wanted.length > 0 && !wanted.includes(figure.id)) continue
     const start = performance.now()
     process.stderr.write(`${figure.id} ${figure.title} …`)
-    rows.push(...(await figure.run()))
-    process.stderr.write(` ${((performance.now() - start) / 1000).toFixed(0)} s\n`)
+    try {
+      rows.push(...(await figure.run()))
+      process.stderr.write(` ${((performance.now() - start) / 1000).toFixed(0)} s\n`)
+    } catch (error) {
+      failed = true
+      console.error(`\n${figure.id} failed:`, error)
+    }
   }
   printTable(rows)
-  if (wanted.length === 0) save(rows)
+  if (wanted.length === 0 && !failed) save(rows)
+  process.exit(failed ? 1 : 0)
 }
 
 /** What memis is measured against is installed here, and what is measured is compiled. */

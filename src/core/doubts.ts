@@ -89,6 +89,13 @@ export class Doubts {
     return older
   }
 
+  /** Ends all doubts without an answer. Returns whether there were any. */
+  clear(): boolean {
+    const { size } = this.#doubts
+    this.#doubts.clear()
+    return size > 0
+  }
+
   /** What came of the loss that was noticed last; told once. */
   takeReport(): LossReport {
     const report = { lost: this.#lost, restored: this.#restored }

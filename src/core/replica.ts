@@ -35,6 +35,8 @@ const longestTimer = 2 ** 30
 const maxPast = 32
 /** Marks of what is gone are kept for `retention`, and no more of them than this. */
 const maxMarks = 100_000
+/** However short the retention: for as long as contents may be under way in which what is gone still stands (ms). */
+const leastRetention = 10_000
 
 /** An item without a deadline costs no room for one. */
 class Entry<T> {
@@ -96,6 +98,8 @@ export class Replica<T extends object> {
   #floor = 0
   /** While the whole contents are told: the keys that were. */
   #told: Set<string> | null = null
+  /** The store lost what came after `common`, and until `at` everything was known: what it has from before and is not held was gone. */
+  #lapse: { readonly at: Revision; readonly common: number } | null = null
   #cause: Cause = 'snapshot'
   /** What the store lost is to be put back. */
   #restores = false
@@ -105,7 +109,7 @@ export class Replica<T extends object> {
 
   constructor(clock: Clock, retention: number, listener: ReplicaListener<T>) {
     this.#clock = clock
-    this.#retention = retention
+    this.#retention = Math.max(retention, leastRetention)
     this.#listener = listener
   }
 
@@ -119,6 +123,7 @@ export class Replica<T extends object> {
     this.#cause = this.position === null ? 'snapshot' : 'resync'
     this.#restores = restores
     this.#told = how === 'whole' ? new Set() : null
+    this.#lapse = null
     this.#floor = Math.max(
       how === 'whole' ? 0 : (this.position?.n ?? 0),
       this.#cleared?.epoch === epoch ? this.#cleared.n : 0,
@@ -144,7 +149,9 @@ export class Replica<T extends object> {
     this.#told = null
     this.#cause = 'live'
     this.#floor = Math.max(this.#floor, n)
+    this.#lapse = null
     this.position = { epoch: this.#epoch as string, n, past: this.#past }
+    this.#forget()
     return caughtUp
   }
 
@@ -178,10 +185,10 @@ export class Replica<T extends object> {
     const later = n === Infinity || this.#ahead.delete(key)
     // A number that is known is the echo's, which came first; of a delete, it may be the item's own.
     if (!later && (write.kind === 'set' ? n <= known : n < known)) return
+    // What expired here while it was put back expires there as well: it is not told anew.
+    const expired = write.restores !== undefined && !this.entries.has(key) && this.doubts.get(key) !== undefined
     this.doubts.resolve(key, write.restores !== undefined)
     this.#remember(key, write.restores?.origin)
-    // What expired here while it was put back expires there as well: it is not told anew.
-    const expired = write.restores !== undefined && !this.entries.has(key)
     if (write.kind === 'delete' || expired) return this.#drop(expired ? 'expire' : gone, key, n, 'live')
     this.#put(key, n, write.item.item as Readonly<T>, leftMs === undefined ? write.ttlMs : leftMs, 'live')
   }
@@ -227,9 +234,14 @@ export class Replica<T extends object> {
       this.#listener.report(new MemisError('UNDECODABLE', 'a change without proper kind, key, number and time left'))
       return
     }
-    const { key, n } = change
+    const { kind, key, n } = change
     this.#told?.add(key)
-    if (change.kind === 'lost') return this.#lose(key, n)
+    if (kind === 'lost') return this.#lose(key, n)
+    const lapse = this.#lapse
+    if (lapse !== null && kind === 'set' && n <= lapse.common && !this.entries.has(key) && n > this.#known(key)) {
+      // It was deleted in what the store lost: the mark of that is no more here, or never was. What is no item stays untouched.
+      if (decodeItem(change.item) !== undefined) this.doubts.raise(key, lapse.at, lapse.common)
+    }
     const doubt = this.doubts.get(key)
     if (doubt !== undefined) {
       if (this.doubts.overrules(change, this.#clock.now())) return
@@ -328,10 +340,15 @@ export class Replica<T extends object> {
   }
 
   #mark(key: string, n: number): void {
-    const now = this.#clock.now()
-    const mark = { n, since: now }
+    const mark = { n, since: this.#clock.now() }
     this.#marks.set(key, mark)
     this.#markAges.push({ key, mark })
+    this.#forget()
+  }
+
+  /** Removes the marks that are old, or too many. */
+  #forget(): void {
+    const now = this.#clock.now()
     const known = this.position?.n ?? 0
     for (
       let oldest = this.#markAges[this.#oldestMark];
@@ -363,6 +380,8 @@ export class Replica<T extends object> {
 
   #clear(cleared: Revision, ahead: boolean): void {
     this.#cleared = cleared
+    // What was lost before it is not put back after it.
+    this.doubts.clear()
     // Ahead of the session, nothing that it tells is news.
     this.#floor = ahead ? Infinity : Math.max(this.#floor, cleared.n)
     for (const [key, entry] of this.entries) {
@@ -389,6 +408,8 @@ export class Replica<T extends object> {
       this.#leave(former)
       this.#left.delete(epoch)
       this.doubts.lower(common)
+      const { position } = this
+      if (this.#restores && position !== null && position.n > common) this.#lapse = { at: position, common }
     }
     for (const own of this.#ahead.values()) if (own.epoch !== epoch) this.#leave(own.epoch)
     this.#renumber((key, n) => {
@@ -403,7 +424,8 @@ export class Replica<T extends object> {
       return 0
     })
     this.#ahead.clear()
-    if (!this.#restores) this.giveUp()
+    // What was in doubt is as the whole contents tell: the store may have an older state of it.
+    if (!this.#restores && this.doubts.clear()) this.#incomplete = true
   }
 
   #leave(epoch: string | null): void {
@@ -452,7 +474,7 @@ function isChange(change: Change): boolean {
   if (typeof change !== 'object' || change === null) return false
   const { kind, key, n } = change
   const origin = kind === 'lost' ? undefined : change.origin
-  if (origin !== undefined && (typeof origin.epoch !== 'string' || !Number.isSafeInteger(origin.n))) return false
+  if (origin !== undefined && (typeof origin?.epoch !== 'string' || !Number.isSafeInteger(origin.n))) return false
   if (!isKey(key) || !Number.isSafeInteger(n) || n < 1) return false
   if (kind === 'set') return change.leftMs === null || Number.isFinite(change.leftMs)
   return kind === 'delete' || kind === 'expire' || kind === 'lost'

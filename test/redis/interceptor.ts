@@ -10,6 +10,10 @@ interface Connection {
   held: Buffer[] | null
   /** Its next reply is lost, and the connection with it. */
   doomed: boolean
+  /** What the server sends is lost. */
+  deaf: boolean
+  /** What was asked on it, the beginning. */
+  asked: string
 }
 
 export class Interceptor {
@@ -72,6 +76,21 @@ export class Interceptor {
     return [...this.#connections].filter(({ held }) => held && Buffer.concat(held).includes(text)).length
   }
 
+  /** The connection on which this text was sent hears nothing more, and what it sends is lost: it is half-open. */
+  deafen(text: string): void {
+    for (const connection of this.#connections) if (connection.asked.includes(text)) connection.deaf = true
+  }
+
+  /** The connection on which this text was sent sends something that its client knows nothing of, and hears no answer. */
+  inject(text: string, request: string): void {
+    for (const { asked, far } of this.#connections) if (asked.includes(text)) far.write(request)
+  }
+
+  /** Reads nothing of what the server sends, until called with false. */
+  pauseReplies(pause: boolean): void {
+    for (const { far } of this.#connections) pause ? far.pause() : far.resume()
+  }
+
   /** What was held back reaches the server now. */
   release(): void {
     for (const { far, held } of this.#connections) if (held) far.write(Buffer.concat(held.splice(0)))
@@ -84,7 +103,14 @@ export class Interceptor {
   }
 
   #accept(near: Socket): void {
-    const connection: Connection = { near, far: connect(this.#port, '127.0.0.1'), held: null, doomed: false }
+    const connection: Connection = {
+      near,
+      far: connect(this.#port, '127.0.0.1'),
+      held: null,
+      doomed: false,
+      deaf: false,
+      asked: '',
+    }
     const { far } = connection
     this.#connections.add(connection)
     for (const socket of [near, far]) {
@@ -98,6 +124,8 @@ export class Interceptor {
   }
 
   #request(connection: Connection, chunk: Buffer): void {
+    connection.asked = (connection.asked + chunk).slice(0, 10_000)
+    if (connection.deaf) return
     if (connection.held) connection.held.push(chunk)
     else if (this.#loseRequest !== null && chunk.includes(this.#loseRequest)) {
       this.#loseRequest = null
@@ -113,6 +141,7 @@ export class Interceptor {
   }
 
   #reply(connection: Connection, chunk: Buffer): void {
+    if (connection.deaf) return
     if (connection.held) this.lateReplies += chunk
     else if (connection.doomed) {
       this.lost++

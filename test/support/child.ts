@@ -32,6 +32,10 @@ export class Child {
     return value
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal)
+  }
+
   /** Waits for the process to end by itself. */
   async end(): Promise<number | null> {
     return this.#ended

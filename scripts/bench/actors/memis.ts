@@ -43,12 +43,12 @@ serve<ReplicationJobs>({
     for (const client of clients) collection(name, client).unsubscribe()
   },
 
-  async write(name, count) {
-    const items = itemsOf(count)
+  async write(name, count, version, ttl) {
+    const items = itemsOf(count, version)
     const artists = collection(name)
     const start = sharedNow()
     for (let from = 0; from < count; from += together) {
-      await Promise.all(items.slice(from, from + together).map(([key, item]) => artists.set(key, item)))
+      await Promise.all(items.slice(from, from + together).map(([key, item]) => artists.set(key, item, ttl)))
     }
     return start
   },

@@ -1,7 +1,7 @@
 import { compare, type Figure, type Row } from '../support/figure'
 import { Side } from '../support/replication'
 import { inTurns, type Pairs } from '../support/rounds'
-import { hasNats, withNats, withRedis } from '../support/servers'
+import { withNats, withRedis } from '../support/servers'
 
 const writes = 300
 /** Between two writes (ms): the link is idle by then. */
@@ -36,7 +36,6 @@ export const p3: Figure = {
         await new Side('raw-redis').connect({ url }),
       ),
     )
-    if (!hasNats()) return redis
     const nats = await withNats(async ({ url }) =>
       delays(
         'NATS',

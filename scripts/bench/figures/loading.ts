@@ -3,7 +3,7 @@ import { startActor } from '../support/actor'
 import { compare, type Figure, type Row } from '../support/figure'
 import type { ReplicationJobs } from '../support/replication'
 import { inTurns } from '../support/rounds'
-import { hasNats, withNats, withRedis } from '../support/servers'
+import { withNats, withRedis } from '../support/servers'
 
 const count = 100_000
 
@@ -33,7 +33,6 @@ export const p5: Figure = {
   title: 'subscribe to 100,000 items until ready',
   async run() {
     const redis = await withRedis(({ url }) => loads('Redis', { transport: 'redis', url }, 'raw-redis', { url }, 4))
-    if (!hasNats()) return redis
     const nats = await withNats(({ url }) =>
       loads('NATS', { transport: 'nats', servers: url }, 'raw-nats', { servers: url }, 1.5),
     )

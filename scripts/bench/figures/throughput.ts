@@ -3,7 +3,7 @@ import { startActor } from '../support/actor'
 import { compare, type Figure } from '../support/figure'
 import { Side } from '../support/replication'
 import { inTurns } from '../support/rounds'
-import { hasNats, withNats, withRedis } from '../support/servers'
+import { withNats, withRedis } from '../support/servers'
 
 const count = 100_000
 
@@ -33,7 +33,6 @@ export const p1: Figure = {
 export const p2: Figure = {
   id: 'P2',
   title: 'NATS: the same',
-  needs: hasNats,
   run: () =>
     withNats(async ({ url }) => {
       const ours = await new Side('memis').connect({ transport: 'nats', servers: url })

@@ -21,7 +21,8 @@ process.on('exit', () => {
 
 /** Starts `actors/<name>.ts` in a process of its own. */
 export function startActor<J extends Jobs>(name: string): Actor<J> {
-  const child = fork(join(compiled, `${name}.js`), { execArgv: ['--expose-gc', ...profiling(name)] })
+  const execArgv = ['--expose-gc', ...profiling(name)]
+  const child = fork(join(compiled, `${name}.js`), { execArgv, serialization: 'advanced' })
   running.add(child)
   let failed: Error | undefined
   const waiting = new Map<number, { resolve(value: never): void; reject(error: Error): void }>()

@@ -19,8 +19,6 @@ export interface Row {
 export interface Figure {
   readonly id: string
   readonly title: string
-  /** Whether it can be measured; default: it can. */
-  readonly needs?: () => boolean
   run(): Promise<Row[]>
 }
 

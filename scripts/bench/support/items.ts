@@ -7,7 +7,7 @@ export interface Item {
   about: string
 }
 
-export const keyOf = (i: number) => `artist-${i}`
+export const keyOf = (i: number | '') => `artist-${i}`
 
 /** `version` makes it another item with the same key. */
 export function itemOf(i: number, version = 0): Item {

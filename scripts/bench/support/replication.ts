@@ -12,7 +12,7 @@ export type ReplicationJobs = {
   /** Ends what `expect` began. */
   forget(name: string): Promise<void> | void
   /** Writes so many items, and gives when it began. */
-  write(name: string, count: number): Promise<number>
+  write(name: string, count: number, version?: number, ttl?: number): Promise<number>
   /** Writes one by one on an idle link, with pauses (ms); gives when each began. */
   single(name: string, count: number, pause: number): Promise<number[]>
   /** When each of the changes was applied since `expect`. */

@@ -1,26 +1,28 @@
 /** What comes out: a table, results.json and chart.svg. */
+import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
 import type { Row } from './figure'
 
 export function printTable(rows: readonly Row[]): void {
-  const head = ['', 'what', 'ours', 'theirs', 'ratio', '(half of the rounds)', 'bar', '']
+  const head = ['', 'what', 'ours', 'theirs', 'ratio', 'half of the rounds', 'bar', '']
   const lines = rows.map((row) => [
     row.id,
     row.what,
     `${tell(row.ours)} ${row.unit}`,
     `${tell(row.theirs)} ${row.unit}`,
-    `${row.ratio.toFixed(2)}×`,
-    `${row.low.toFixed(2)} … ${row.high.toFixed(2)}`,
+    `${tell(row.ratio)}×`,
+    `${tell(row.low)} … ${tell(row.high)}`,
     row.bar,
     row.bar === '' ? '' : row.ok ? 'ok' : 'MISSED',
   ])
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => (line[i] as string).length)))
   for (const line of [head, ...lines]) {
-    console.log(
-      line
-        .map((text, i) => (i >= 2 && i <= 5 ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number)))
-        .join('  ')
-        .trimEnd(),
-    )
+    const cells = line.map((text, i) => {
+      const width = widths[i] as number
+      return i >= 2 && i <= 5 ? text.padStart(width) : text.padEnd(width)
+    })
+    console.log(cells.join('  ').trimEnd())
   }
 }
 
@@ -30,4 +32,51 @@ function tell(value: number): string {
   return String(Number(value.toPrecision(3)))
 }
 
-export function save(_: readonly Row[]): void {}
+export function save(rows: readonly Row[]): void {
+  const folder = join(__dirname, '..')
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node.js ${process.version}`
+  const short = (value: number) => Number(value.toPrecision(4))
+  const results = rows.map((row) => ({
+    ...row,
+    ...{ ours: short(row.ours), theirs: short(row.theirs) },
+    ...{ ratio: short(row.ratio), low: short(row.low), high: short(row.high) },
+  }))
+  writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ machine, results }, null, 2)}\n`)
+  writeFileSync(join(folder, 'chart.svg'), chart(rows, machine))
+}
+
+const line = 22
+const left = 440
+const unit = 90
+/** Ratios are drawn by their logarithm: twice as good is as far to the right as half as good is to the left. */
+const most = 3
+
+/** How many times better than theirs, whichever way round the row tells it. */
+const ahead = (row: Row) => (row.bar.startsWith('≤') || row.bar === '' ? 1 / row.ratio : row.ratio)
+
+function chart(rows: readonly Row[], machine: string): string {
+  const zero = left + 1.5 * unit
+  const width = zero + (most + 0.9) * unit
+  const height = (rows.length + 3) * line
+  const bars = rows.map((row, i) => {
+    const y = (i + 1.6) * line
+    const length = Math.max(-1.4, Math.min(most, Math.log2(ahead(row)) / 2)) * unit
+    const x = Math.min(zero, zero + length)
+    const times = ahead(row)
+    return [
+      `<text x="${left - 10}" y="${y + 14}" text-anchor="end">${escaped(`${row.id}  ${row.what}`)}</text>`,
+      `<rect x="${x.toFixed(1)}" y="${y + 3}" width="${Math.max(1, Math.abs(length)).toFixed(1)}" height="${line - 7}" rx="2" class="${times >= 1 ? 'ahead' : 'behind'}"/>`,
+      `<text x="${(Math.max(zero, zero + length) + 6).toFixed(1)}" y="${y + 14}">${tell(times)}×</text>`,
+    ].join('')
+  })
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<style>text{fill:#333}.ahead{fill:#2a9d5c}.behind{fill:#c98a2b}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
+<text x="${zero}" y="${line}" text-anchor="middle">as good as theirs</text>
+<line x1="${zero}" y1="${1.4 * line}" x2="${zero}" y2="${(rows.length + 1.7) * line}" stroke="#999"/>
+${bars.join('\n')}
+<text x="10" y="${height - 8}" opacity="0.7">how many times better than what it is compared with (logarithmic); ${escaped(machine)}</text>
+</svg>
+`
+}
+
+const escaped = (text: string) => text.replace(/[<>&]/g, (sign) => `&#${sign.charCodeAt(0)};`)

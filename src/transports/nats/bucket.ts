@@ -2,10 +2,11 @@
 import type { Epoch } from '../../core/epochs'
 import { MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
+import { header } from './decode'
 import { noMessage, noStream, translate, wrongLastSequence } from './errors'
 import type { Answer, Link } from './link'
 import type { Names } from './names'
-import type { Publisher } from './publisher'
+import { Headers, type Publisher } from './publisher'
 
 /** How a bucket is made that is not there yet. One that is there stays as it is. */
 export interface BucketOptions {
@@ -111,7 +112,7 @@ export class Bucket {
     // Greater than the epoch it comes from, and less than that of a stream made later.
     const id = `${(epochs[0] as Epoch).id}~${Date.now().toString(36)}${crypto.randomUUID().slice(0, 4)}`
     const forks = [...epochs.slice(1), { id: id > last.id ? id : `${last.id}~`, floor }].slice(-31)
-    const headers = { 'Nats-Expected-Last-Subject-Sequence': String(seq) }
+    const headers = new Headers().with(header.expected, seq)
     const ack = await this.#publisher.publish(this.#forksSubject, JSON.stringify(forks), headers)
     if (ack.error !== undefined && ack.error.err_code !== wrongLastSequence) throw translate(ack.error)
     return this.refresh()
@@ -228,4 +229,4 @@ function nanoseconds(time: string): string {
 }
 
 const isEpoch = (value: Partial<Epoch> | null): value is Epoch =>
-  typeof value?.id === 'string' && value.id !== '' && Number.isSafeInteger(value.floor)
+  typeof value?.id === 'string' && /^[\w:.~-]{1,100}$/.test(value.id) && Number.isSafeInteger(value.floor)

@@ -47,6 +47,12 @@ export function translate(error: unknown): MemisError {
     return new MemisError('STORE_REFUSED', words, { ...cause, stored: 'no' })
   }
   if (code === '503') return new MemisError('DISCONNECTED', 'no JetStream answers there', { ...cause, stored: 'no' })
+  if (code === 'MAX_PAYLOAD_EXCEEDED') {
+    return new MemisError('ITEM_TOO_LARGE', 'the item is larger than the messages that NATS takes', {
+      ...cause,
+      stored: 'no',
+    })
+  }
   if (unauthorized.test(String(code))) {
     return new MemisError('UNAUTHORIZED', `NATS refused: ${message || code}`, { ...cause, stored: 'no' })
   }

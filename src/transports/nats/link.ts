@@ -30,8 +30,9 @@ export interface LinkListener {
   forbidden(subject: string): void
 }
 
-/** The sockets that are made while a connection is. */
+/** The sockets that are made while a connection is: as long as nothing is dialled, it costs nothing. */
 const dialing = new AsyncLocalStorage<Set<Socket>>()
+let dials = 0
 // When a server accepts and says nothing, the client gives up without closing its socket: it would keep the process alive.
 observe('net.client.socket', (message) => dialing.getStore()?.add((message as { socket: Socket }).socket))
 
@@ -107,7 +108,13 @@ export class Link {
     const silent = setTimeout(() => destroy(sockets), 4 * timeout)
     let nc: NatsConnection | null = null
     try {
-      nc = await dialing.run(sockets, () => source.dial(timeout))
+      dials++
+      nc = await dialing
+        .run(sockets, () => source.dial(timeout))
+        .finally(() => {
+          // In use, it slows every promise of the process.
+          if (--dials === 0) dialing.disable()
+        })
       if (this.#closed) return void nc.close()
       this.#nc = nc
       this.#follow(nc)

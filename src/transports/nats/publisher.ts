@@ -2,10 +2,9 @@
  * Publishes to JetStream and hears the acknowledgements at a reply subject of its own: many under way at once, where the client's
  * own way waits for each.
  */
-import type { Msg, NatsConnection } from 'nats'
-import { MemisError } from '../../core/errors'
+import type { Msg, MsgHdrs, NatsConnection } from 'nats'
+import type { MemisError } from '../../core/errors'
 import { disconnected, forbidden, translate } from './errors'
-import type { Nats } from './library'
 import type { ApiError, Link } from './link'
 
 const { setTimeout, clearTimeout } = globalThis
@@ -18,15 +17,39 @@ export interface Ack {
   readonly error?: ApiError
 }
 
+/** Who waits for acknowledgements: of many messages, told apart by an index, since a promise for each would cost more than the rest. */
+export interface Waiter {
+  acked(ack: Ack, index: number): void
+  /** No acknowledgement came, or none can. */
+  failed(error: MemisError, index: number): void
+}
+
 interface Waiting {
   readonly subject: string
   readonly since: number
-  readonly resolve: (ack: Ack) => void
-  readonly reject: (error: MemisError) => void
+  readonly waiter: Waiter
+  readonly index: number
+}
+
+/** Headers as they go over the wire. */
+export class Headers {
+  readonly #lines: string
+
+  constructor(lines = '') {
+    this.#lines = lines
+  }
+
+  with(name: string, value: string | number): Headers {
+    return new Headers(`${this.#lines}${name}: ${value}\r\n`)
+  }
+
+  /** All that the client asks of headers that it sends; its own are checked and copied one by one. */
+  encode(): Uint8Array {
+    return Buffer.from(`NATS/1.0\r\n${this.#lines}\r\n`, 'latin1')
+  }
 }
 
 export class Publisher {
-  readonly #nats: Nats
   readonly #link: Link
   #connection: NatsConnection | null = null
   #inbox = ''
@@ -35,27 +58,28 @@ export class Publisher {
   readonly #waiting = new Map<string, Waiting>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(nats: Nats, link: Link) {
-    this.#nats = nats
+  constructor(link: Link) {
     this.#link = link
   }
 
+  /** Publishes, and tells the waiter what came of it. */
+  send(subject: string, text: string, headers: Headers, waiter: Waiter, index: number): void {
+    try {
+      const connection = this.#link.connection
+      if (connection !== this.#connection) this.#listen(connection)
+      const id = (++this.#count).toString(36)
+      const options = { reply: this.#inbox + id, headers: headers as unknown as MsgHdrs }
+      connection.publish(subject, Buffer.from(text), options)
+      this.#waiting.set(id, { subject, since: performance.now(), waiter, index })
+      this.#timer ??= setTimeout(() => this.#expire(), this.#link.patience)
+    } catch (error) {
+      waiter.failed(translate(error), index)
+    }
+  }
+
   /** Resolves to the acknowledgement, an error of the stream included; rejects where none came, or none can. */
-  publish(subject: string, text: string, headers: Readonly<Record<string, string>>): Promise<Ack> {
-    return new Promise((resolve, reject) => {
-      try {
-        const connection = this.#link.connection
-        if (connection !== this.#connection) this.#listen(connection)
-        const id = (++this.#count).toString(36)
-        const list = this.#nats.headers()
-        for (const name of Object.keys(headers)) list.set(name, headers[name] as string)
-        connection.publish(subject, text, { reply: this.#inbox + id, headers: list })
-        this.#waiting.set(id, { subject, since: performance.now(), resolve, reject })
-        this.#timer ??= setTimeout(() => this.#expire(), this.#link.patience)
-      } catch (error) {
-        reject(error instanceof MemisError ? error : translate(error))
-      }
-    })
+  publish(subject: string, text: string, headers: Headers): Promise<Ack> {
+    return new Promise((acked, failed) => this.send(subject, text, headers, { acked, failed }, 0))
   }
 
   /** The user may not publish there. */
@@ -89,13 +113,16 @@ export class Publisher {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     this.#waiting.delete(id)
+    const { waiter, index } = waiting
     // Nobody takes that subject: the stream is gone, or has no leader.
-    if (message.headers?.code === 503) return waiting.reject(translate({ code: '503' }))
+    if (message.headers?.code === 503) return waiter.failed(translate({ code: '503' }), index)
+    let ack: Ack
     try {
-      waiting.resolve(JSON.parse(message.string()))
+      ack = JSON.parse(message.string())
     } catch (error) {
-      waiting.reject(disconnected('an acknowledgement that cannot be read', error))
+      return waiter.failed(disconnected('an acknowledgement that cannot be read', error), index)
     }
+    waiter.acked(ack, index)
   }
 
   /** What has no answer by now will have none: the leader has changed, or a message was lost. */
@@ -115,7 +142,7 @@ export class Publisher {
     for (const [id, waiting] of this.#waiting) {
       if (!matches(waiting)) continue
       this.#waiting.delete(id)
-      waiting.reject(error())
+      waiting.waiter.failed(error(), waiting.index)
     }
   }
 }

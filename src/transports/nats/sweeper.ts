@@ -6,7 +6,7 @@ import type { MemisError } from '../../core/errors'
 import { type Due, ExpiryQueue } from '../../core/expiry'
 import { header } from './decode'
 import type { Link } from './link'
-import type { Publisher } from './publisher'
+import { Headers, type Publisher } from './publisher'
 
 const { setTimeout, clearTimeout } = globalThis
 
@@ -18,6 +18,8 @@ const retryDelay = 5000
 const atOnce = 200
 /** Of more than so many, the rest is left to whoever reads them next. */
 const mostEntries = 1_000_000
+
+const expired = new Headers().with(header.operation, 'PURGE').with(header.gone, 'expire')
 
 interface Entry extends Due {
   readonly stream: string
@@ -120,10 +122,6 @@ export class Sweeper {
   async #removeFromStore({ stream, subject, n, what }: Entry): Promise<unknown> {
     // Up to that message: one that came after it stays. What is expired leaves a mark, if it is still the last.
     if (what === 'mark') return this.#link.ask(`STREAM.PURGE.${stream}`, { filter: subject, seq: n + 1 })
-    return this.#publisher.publish(subject, '', {
-      [header.operation]: 'PURGE',
-      [header.gone]: 'expire',
-      [header.expected]: String(n),
-    })
+    return this.#publisher.publish(subject, '', expired.with(header.expected, n))
   }
 }

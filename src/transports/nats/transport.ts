@@ -11,8 +11,9 @@ import { loadNats, type Nats } from './library'
 import { Link, type Source } from './link'
 import { type Names, namesOf } from './names'
 import { Publisher } from './publisher'
-import { newTrail, Session, type Trail } from './session'
+import { Session } from './session'
 import { Sweeper } from './sweeper'
+import { Trail } from './trail'
 import { Writes } from './writes'
 
 export type { BucketOptions }
@@ -100,7 +101,7 @@ export class NatsTransport implements Transport {
       down: (error) => this.#down(error),
       forbidden: (subject) => publisher.forbid(subject),
     })
-    const publisher = new Publisher(nats, link)
+    const publisher = new Publisher(link)
     this.#parts = { link, publisher, sweeper: new Sweeper(link, publisher) }
   }
 
@@ -175,7 +176,7 @@ export class NatsTransport implements Transport {
       const bucket = this.#buckets.get(names.bucket) ?? new Bucket(names, link, this.#host, publisher, this.#options)
       this.#buckets.set(names.bucket, bucket)
       const writes = new Writes(link, publisher, sweeper, bucket, names, this.#host.retention)
-      lane = { names, bucket, writes, trail: newTrail() }
+      lane = { names, bucket, writes, trail: new Trail(link, bucket) }
       this.#lanes.set(names.start, lane)
     }
     return lane

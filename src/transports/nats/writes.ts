@@ -5,9 +5,10 @@ import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
 import { decodeHeaders, decodeMessage, decodeOrigin, header, ttlOf } from './decode'
 import { disconnected, noMessage, noStream, translate, wrongLastSequence } from './errors'
+import { Flight } from './flight'
 import type { Link } from './link'
 import { type Names, subjectOf } from './names'
-import type { Ack, Publisher } from './publisher'
+import { type Ack, Headers, type Publisher, type Waiter } from './publisher'
 import type { Sweeper } from './sweeper'
 
 type KeyWrite = Extract<Write, { key: string }>
@@ -26,7 +27,7 @@ interface Stored {
 
 const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '' }
 /** Said on the mark of a delete, for the case that it is tried again. */
-const foundNothing = { [header.gone]: 'nothing' }
+const nothingFound = 'nothing'
 
 /** So many marks of a clear are under way at a time. */
 const clearStep = 500
@@ -60,7 +61,7 @@ export class Writes {
     let state = await this.#bucket.open()
     const before = this.#highest
     const { restores, kind } = batch.writes[0] ?? {}
-    let outcomes: Outcome[]
+    let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
     else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores, state)
     else outcomes = await this.#takeAll(batch, state)
@@ -69,42 +70,56 @@ export class Writes {
     return { epoch: epochOf(state), outcomes }
   }
 
-  #takeAll({ writer, sequence, writes }: Batch, state: BucketState): Promise<Outcome[]> {
-    /** What is under way for a key, where what follows must wait for it. */
-    const under = new Map<string, { readonly outcome: Promise<Outcome>; readonly isLate: boolean }>()
-    return Promise.all(
-      (writes as readonly KeyWrite[]).map((write, i) => {
-        const { key } = write
+  #takeAll(batch: Batch, state: BucketState): Promise<readonly Outcome[]> {
+    return new Promise((resolve, reject) => {
+      const id = this.#idOf(batch)
+      const writes = batch.writes as readonly KeyWrite[]
+      const flight = new Flight(writes.length, resolve, reject, (ack, i) =>
+        this.#setTaken(writes[i] as SetWrite, ack, state),
+      )
+      // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
+      const hasDeletes = writes.some(({ kind }) => kind === 'delete')
+      const lastOf = new Map<string, number>()
+      const late = new Set<number>()
+      writes.forEach((write, i) => {
         const isDelete = write.kind === 'delete'
-        const before = under.get(key)
+        const subject = subjectOf(this.#names, write.key)
         const take = () => {
-          const id = `${this.#idOf(writer, sequence)}.${i}`
-          const subject = subjectOf(this.#names, key)
-          return write.kind === 'set' ? this.#set(write, subject, id, state) : this.#delete(subject, id, state)
+          if (!isDelete)
+            return this.#sendSet(write, subject, new Headers().with(header.id, `${id}.${i}`), state, flight, i)
+          this.#delete(subject, `${id}.${i}`, state).then(
+            (outcome) => flight.settle(outcome, i),
+            (error) => flight.failed(error, i),
+          )
         }
-        // A delete has to know what is there, and takes time; sets follow each other by the order of the connection.
-        const mustWait = before !== undefined && (isDelete || before.isLate)
-        const outcome = (mustWait ? before.outcome.then(take) : take()).catch(outcomeOf)
-        under.set(key, { outcome, isLate: isDelete || mustWait })
-        return outcome
-      }),
-    )
+        const before = lastOf.get(write.key)
+        if (hasDeletes) lastOf.set(write.key, i)
+        const mustWait = before !== undefined && (isDelete || late.has(before))
+        if (isDelete || mustWait) late.add(i)
+        if (mustWait) flight.after(before).then(take)
+        else take()
+      })
+    })
   }
 
-  #idOf(writer: string, sequence: number): string {
-    const id = this.#ids.get(writer) ?? crypto.randomUUID().slice(0, 18)
+  #idOf({ writer, sequence }: Batch): string {
+    const id = this.#ids.get(writer) ?? crypto.randomUUID().slice(0, 13)
     this.#ids.set(writer, id)
     return `${id}.${sequence}`
   }
 
-  async #set(write: SetWrite, subject: string, id: string, state: BucketState): Promise<Outcome> {
-    const { seq: n, duplicate } = await this.#publishSet(write, subject, { [header.id]: id }, state)
+  /** What it means that a set was taken: at once where nothing more is to be asked. */
+  #setTaken(write: SetWrite, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
+    const { seq: n, duplicate } = this.#taken(ack)
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
+    const timed = (age: number): Outcome => {
+      const leftMs = ttlMs - age
+      if (!state.expires) this.#sweeper.add(this.#bucket.stream, subjectOf(this.#names, write.key), n, 'item', leftMs)
+      return { n, existed: false, leftMs }
+    }
     // Where it was taken before, its ttl counts from then.
-    const leftMs = ttlMs - (duplicate ? await this.#ageOf(n) : 0)
-    if (!state.expires) this.#sweeper.add(this.#bucket.stream, subject, n, 'item', leftMs)
-    return { n, existed: false, leftMs }
+    return duplicate ? this.#ageOf(n).then(timed) : timed(0)
   }
 
   async #delete(subject: string, id: string, state: BucketState): Promise<Outcome> {
@@ -115,20 +130,22 @@ export class Writes {
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back.
       if (gone !== undefined && n > floor) return { n, existed: false, gone }
-      const headers = { [header.id]: id, [header.expected]: String(n), ...(gone === undefined ? {} : foundNothing) }
+      const plain = new Headers().with(header.id, id).with(header.expected, n)
+      const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#publishMark(subject, headers, state)
       if (ack !== null) return { n: ack.seq, existed: gone === undefined }
     }
     throw contended()
   }
 
-  async #clear({ writer, sequence }: Batch, state: BucketState): Promise<Outcome> {
+  async #clear(batch: Batch, state: BucketState): Promise<Outcome> {
+    const { writer, sequence } = batch
     const { stream } = this.#bucket
     const { cleared, start } = this.#names
     const last = this.#clears.get(writer)
     let n = last?.n ?? 0
     if (last?.sequence !== sequence) {
-      const ack = await this.#publishMark(cleared, { [header.id]: this.#idOf(writer, sequence) }, state)
+      const ack = await this.#publishMark(cleared, new Headers().with(header.id, this.#idOf(batch)), state)
       n = (ack as Ack).seq
       this.#clears.set(writer, { sequence, n })
     }
@@ -148,7 +165,7 @@ export class Writes {
     const stored = await this.#read(subject)
     if (stored === undefined || stored.gone !== undefined || stored.n > before) return
     // Where somebody has written to it since, that is newer than the clear.
-    await this.#publishMark(subject, { [header.expected]: String(stored.n) }, state)
+    await this.#publishMark(subject, new Headers().with(header.expected, stored.n), state)
   }
 
   /** Puts back what was lost, but not after a clear. */
@@ -167,7 +184,7 @@ export class Writes {
       (writes as readonly KeyWrite[]).map(async ({ key }, i): Promise<Outcome> => {
         const outcome = outcomes[i] as Outcome
         if (!('n' in outcome)) return outcome
-        const mark = { [header.expected]: String(outcome.n) }
+        const mark = new Headers().with(header.expected, outcome.n)
         const ack = await this.#publishMark(subjectOf(this.#names, key), mark, state)
         return { refused: true, asOf: ack?.seq ?? outcome.n }
       }),
@@ -179,10 +196,10 @@ export class Writes {
     const subject = subjectOf(this.#names, write.key)
     let expected = 0
     for (let tries = 0; tries < mostTries; tries++) {
-      const headers = { [header.origin]: `${origin.epoch} ${origin.n}`, [header.expected]: String(expected) }
+      const headers = new Headers().with(header.origin, `${origin.epoch} ${origin.n}`).with(header.expected, expected)
       const ack =
         write.kind === 'set'
-          ? await this.#publishSet(write, subject, headers, state).catch(unlessOvertaken)
+          ? await this.#publishSet(write, subject, headers, state)
           : await this.#publishMark(subject, headers, state)
       if (ack !== null) return { n: ack.seq, existed: false }
       const stored = await this.#read(subject)
@@ -194,29 +211,35 @@ export class Writes {
     throw contended()
   }
 
-  async #publishSet(
-    write: SetWrite,
+  #sendSet(
+    { item, ttlMs }: SetWrite,
     subject: string,
-    headers: Record<string, string>,
+    headers: Headers,
     state: BucketState,
-  ): Promise<Ack> {
-    const { item, ttlMs } = write
+    waiter: Waiter,
+    i: number,
+  ): void {
+    let all = headers
     if (ttlMs !== null) {
-      headers[header.exactTtl] = String(ttlMs)
-      if (state.expires) headers[header.ttl] = `${wholeSeconds(ttlMs)}s`
+      all = all.with(header.exactTtl, ttlMs)
+      if (state.expires) all = all.with(header.ttl, `${wholeSeconds(ttlMs)}s`)
     }
-    return this.#taken(await this.#publisher.publish(subject, item.json, headers))
+    this.#publisher.send(subject, item.json, all, waiter, i)
   }
 
-  /** Leaves a mark that what was there is gone; null where it was not there any more as expected. */
-  async #publishMark(subject: string, headers: Record<string, string>, state: BucketState): Promise<Ack | null> {
+  /** Null where what is in its place is not what was expected. */
+  async #publishSet(write: SetWrite, subject: string, headers: Headers, state: BucketState): Promise<Ack | null> {
+    const ack = new Promise<Ack>((acked, failed) => this.#sendSet(write, subject, headers, state, { acked, failed }, 0))
+    return ack.then((given) => this.#taken(given)).catch(unlessOvertaken)
+  }
+
+  /** Leaves a mark that what was there is gone; null where what is there is not what was expected. */
+  async #publishMark(subject: string, headers: Headers, state: BucketState): Promise<Ack | null> {
     // Of a DEL, the server would leave a second mark when the ttl of the first is over.
-    headers[header.operation] = 'PURGE'
-    if (state.expires) headers[header.ttl] = `${wholeSeconds(this.#retention)}s`
-    const ack = await this.#publisher
-      .publish(subject, '', headers)
-      .then((ack) => this.#taken(ack))
-      .catch(unlessOvertaken)
+    const mark = headers.with(header.operation, 'PURGE')
+    const all = state.expires ? mark.with(header.ttl, `${wholeSeconds(this.#retention)}s`) : mark
+    const given = this.#publisher.publish(subject, '', all)
+    const ack = await given.then((each) => this.#taken(each)).catch(unlessOvertaken)
     if (ack !== null && !state.expires) {
       this.#sweeper.add(this.#bucket.stream, subject, ack.seq, 'mark', this.#retention)
     }
@@ -244,7 +267,7 @@ export class Writes {
     const age = this.#bucket.ageOf(Date.parse(time))
     const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
     const gone = kind === 'set' ? undefined : kind
-    const found = headers.get(header.gone) !== foundNothing[header.gone]
+    const found = headers.get(header.gone) !== nothingFound
     return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin) }
   }
 

@@ -8,6 +8,7 @@ import type { Host } from '../../core/transport'
 import type { Script } from './scripts'
 
 const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
+const now = performance.now.bind(performance)
 
 /** Tries to connect are apart by 50 to 100 ms, then twice that, up to this (ms). */
 const longestBackoff = 2000
@@ -32,6 +33,7 @@ export class Link {
   #closed = false
   #redial: NodeJS.Timeout | undefined
   #heartbeat: NodeJS.Timeout | undefined
+  #beatAt = 0
 
   /** `prototype` is never connected, only duplicated. */
   constructor(prototype: RedisClientType, host: Host, listener: LinkListener) {
@@ -52,11 +54,13 @@ export class Link {
     if (commands === null || !this.#isUp) throw notConnected()
     const tail = [String(keys.length), ...keys, ...args]
     try {
-      return await commands.sendCommand(['EVALSHA', script.sha, ...tail]).catch((error: Error) => {
+      const reply = await commands.sendCommand(['EVALSHA', script.sha, ...tail]).catch((error: Error) => {
         // A script that is not known was not run.
         if (!error.message.startsWith('NOSCRIPT')) throw error
         return commands.sendCommand(['EVAL', script.text, ...tail])
       })
+      if (this.overslept()) throw disconnected(asleep)
+      return reply
     } catch (error) {
       const failure = translate(error)
       // A master that became a replica will not take writes again: look for the one that does.
@@ -96,6 +100,17 @@ export class Link {
     } finally {
       if (turns.get(channel) === turn) turns.delete(channel)
     }
+  }
+
+  /**
+   * Whether the process has stood still for so long (stopped, or busy) that what it hears now may be old, and a time that is left
+   * much shorter than it says. Then the link is given up, and all is asked for anew.
+   */
+  overslept(): boolean {
+    const commands = this.#commands
+    const late = this.#isUp && now() - this.#beatAt > this.#host.livenessTimeout
+    if (late && commands !== null) this.#lost(commands, disconnected(asleep))
+    return late
   }
 
   close(): void {
@@ -172,7 +187,10 @@ export class Link {
   /** A half-open connection takes what is sent and never answers: three beats of silence are the end of it. */
   #beat(commands: RedisClientType, subscriber: RedisClientType): void {
     const silent = new Map([commands, subscriber].map((client) => [client, 0]))
+    this.#beatAt = now()
     this.#heartbeat = setInterval(() => {
+      if (this.overslept()) return
+      this.#beatAt = now()
       for (const [client, beats] of silent) {
         if (beats === 3) return this.#lost(client, disconnected('Redis does not answer'))
         silent.set(client, beats + 1)
@@ -197,6 +215,8 @@ async function inspect(client: RedisClientType): Promise<{ mayEvict: boolean }> 
 
 const eviction = () =>
   new MemisError('STORE_EVICTS', 'Redis may evict items when its memory is full: set maxmemory-policy noeviction')
+
+const asleep = 'the process stood still for longer than livenessTimeout'
 
 const disconnected = (message: string, cause?: unknown) =>
   new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })

@@ -14,11 +14,13 @@ local server = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_
 
 /**
  * Whether log and ttl are there, if the last write left them there. One that was evicted or deleted by hand would make items
- * invisible, or deletes look like items that were lost. Both expire together where nothing is left that does not.
+ * invisible, or deletes look like items that were lost. Both expire together where nothing is left that does not: the second
+ * result is whether they did.
  */
 const intactness = `local function isIntact(cards, log, ttl, now)
   local logged, timed, expire = string.match(cards or '', '^(%d+) (%d+) (%d+)$')
-  if not logged or (expire ~= '0' and now >= tonumber(expire)) then return true end
+  if not logged then return true end
+  if expire ~= '0' and now >= tonumber(expire) then return true, true end
   return (logged == '0' or redis.call('ZCARD', log) > 0) and (timed == '0' or redis.call('ZCARD', ttl) > 0)
 end`
 
@@ -38,14 +40,17 @@ if last and tonumber(last) > sequence then
   return redis.error_reply('MEMISFENCED a newer batch of this writer was taken before')
 end
 
-local known = redis.call('HMGET', meta, 'layout', 'head', 'epochs', 'server', 'cards')
+local known = redis.call('HMGET', meta, 'layout', 'head', 'epochs', 'server', 'cards', 'forgotten')
 if known[1] and known[1] ~= '1' then
   return redis.error_reply('MEMISLAYOUT the collection has layout ' .. known[1] .. ', this is layout 1')
 end
 ${intactness}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local intact = isIntact(known[5], log, ttl, now)
+-- Of another type, they fail here.
+redis.call('ZCARD', log)
+redis.call('ZCARD', ttl)
+local intact, expired = isIntact(known[5], log, ttl, now)
 local putBack = redis.call('HLEN', origins) > 0
 local allowed = redis.acl_check_cmd
 if not (allowed('DEL', log) and allowed('HSET', meta, 'f', 'v') and allowed('HGET', meta, 'f') and allowed('HDEL', meta, 'f')
@@ -60,6 +65,8 @@ local head = tonumber(known[2])
 if not head then
   head = tonumber(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2] or 0)
 end
+-- Up to which number marks may be missing: all of them went with the log, if that has expired.
+local forgotten = expired and head or tonumber(known[6] or '0') or head
 
 -- Another server, or the same one started or promoted anew, may have lost what was last written: its numbers are another epoch's.
 -- So are those of one that was put back, while it ran, to before what a reader knows of.
@@ -107,10 +114,9 @@ local old = now - retention
 local limit = math.max(#KEYS == 5 and 2000 or 100, 2 * (n - head))
 local timed = redis.call('ZCARD', ttl)
 if timed > mostMarks and timed - redis.call('ZCOUNT', ttl, '(' .. now, '+inf') > mostMarks then old = now end
-local expired = redis.call('ZRANGEBYSCORE', ttl, '(0', old, 'LIMIT', 0, limit)
+local overdue = redis.call('ZRANGEBYSCORE', ttl, '(0', old, 'LIMIT', 0, limit)
 local deleted = redis.call('ZREVRANGEBYSCORE', ttl, '(0', -old, 'LIMIT', 0, limit)
-local forgotten = 0
-for _, keys in ipairs({ expired, deleted }) do
+for _, keys in ipairs({ overdue, deleted }) do
   for _, key in ipairs(keys) do
     forgotten = math.max(forgotten, tonumber(redis.call('ZSCORE', log, key) or 0))
   end
@@ -118,9 +124,7 @@ for _, keys in ipairs({ expired, deleted }) do
   each4000('ZREM', ttl, keys)
   if putBack then each4000('HDEL', origins, keys) end
 end
-if forgotten > (tonumber(redis.call('HGET', meta, 'forgotten') or 0) or 0) then
-  redis.call('HSET', meta, 'forgotten', forgotten)
-end
+if forgotten > 0 and tostring(forgotten) ~= known[6] then redis.call('HSET', meta, 'forgotten', forgotten) end
 
 -- Where nothing is left that does not expire, nobody may come to remove the marks: they go by themselves.
 local latest = redis.call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2]
@@ -154,12 +158,14 @@ end
 local n, at, restores = head, 8, ARGV[7] ~= ''
 local codes, void, numbers, due, back = {}, {}, {}, {}, {}
 
--- Whether a write may be put back: not over a newer one, nor after a clear, but over an older one that was put back before.
+-- Whether a write may be put back: not over a newer one, nor after a clear, nor where a mark of a newer delete may have been
+-- removed, but over an older one that was put back before.
 local cleared = restores and tonumber(redis.call('HGET', meta, 'cleared') or 0)
 local function restorable(key, floor, from, number)
   if ARGV[7] ~= '=' .. epoch or cleared > floor then return false end
   local score = redis.call('ZSCORE', log, key)
-  if not score or tonumber(score) <= floor then return true end
+  if not score then return forgotten <= math.max(floor, begun) end
+  if tonumber(score) <= floor then return true end
   local e, o = string.match(redis.call('HGET', origins, key) or '', '^(%S+) (%d+)$')
   return e and (e < from or (e == from and tonumber(o) < tonumber(number)))
 end

@@ -213,6 +213,7 @@ export class Session {
   #hear(message: string): void {
     if (this.#over) return
     try {
+      if (this.#link.overslept()) return
       const header = decodeHeader(message)
       if (header === undefined) {
         this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a message that is not of memis`))

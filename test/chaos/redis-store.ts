@@ -1,0 +1,42 @@
+/** Redis, or Valkey, under chaos. */
+import { Raw, readStore } from '../redis/support'
+import { startRedis } from '../support/servers'
+import type { ChaosStore, Mischief } from './store'
+
+export async function redisStore(persistent: boolean, binary: 'redis-server' | 'valkey-server'): Promise<ChaosStore> {
+  const server = await startRedis({ persistence: persistent ? 'aof' : 'none', binary })
+
+  /** Each time a connection of its own: the server dies now and then. */
+  async function withRaw<R>(run: (raw: Raw) => Promise<R>): Promise<R> {
+    await using raw = await Raw.connect(server.url, { socket: { reconnectStrategy: false, connectTimeout: 2000 } })
+    return await run(raw)
+  }
+  const command = (name: string, loses: boolean, ...args: string[]): Mischief => ({
+    name,
+    loses,
+    run: () => withRaw((raw) => raw.send(...args)),
+  })
+
+  return {
+    server,
+    persistent,
+    mischiefs: [
+      command('SCRIPT FLUSH', false, 'SCRIPT', 'FLUSH'),
+      command('CLIENT KILL TYPE pubsub', false, 'CLIENT', 'KILL', 'TYPE', 'pubsub'),
+      command('CLIENT KILL TYPE normal', false, 'CLIENT', 'KILL', 'TYPE', 'normal'),
+      command('FLUSHALL', true, 'FLUSHALL'),
+    ],
+    clientOptions: (port) => ({ transport: 'redis', url: `redis://127.0.0.1:${port}` }),
+    read: (collection) => withRaw((raw) => readStore(raw, collection, 'chaos')),
+    leftovers: () =>
+      withRaw(async (raw) => {
+        const own = await raw.send('CLIENT', 'ID')
+        const list: string[] = String(await raw.send('CLIENT', 'LIST'))
+          .trim()
+          .split('\n')
+        return list.filter((line) => !line.startsWith(`id=${own} `))
+      }),
+    restart: () => server.restart(),
+    stop: () => server.stop(),
+  }
+}

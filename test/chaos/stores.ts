@@ -1,0 +1,8 @@
+/** The stores that chaos is tried on, by name: a new one joins with one entry here. */
+import { redisStore } from './redis-store'
+import type { ChaosStore } from './store'
+
+export const stores: Readonly<Record<string, (persistent: boolean) => Promise<ChaosStore>>> = {
+  redis: (persistent) => redisStore(persistent, 'redis-server'),
+  valkey: (persistent) => redisStore(persistent, 'valkey-server'),
+}
