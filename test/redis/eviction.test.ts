@@ -161,11 +161,8 @@ test('marks do not pile up: once the horizon has passed nothing is kept of what 
 test('who was away while all marks went with an index that expired is told of what is gone', async () => {
   await using server = await redisServer()
   await using raw = await Raw.connect(server.url)
-  await using proxy = Object.assign(await startProxy(server.port), {
-    async [Symbol.asyncDispose]() {
-      await this.close()
-    },
-  })
+  const proxy = await startProxy(server.port)
+  await using _proxy = { [Symbol.asyncDispose]: () => proxy.close() }
   const retention = 300
   await using away = createClient({ transport: 'redis', url: `redis://127.0.0.1:${proxy.port}`, retention })
   await using here = createClient({ transport: 'redis', url: server.url, retention })
