@@ -409,7 +409,8 @@ export class Replica<T extends object> {
       this.#left.delete(epoch)
       this.doubts.lower(common)
       const { position } = this
-      if (this.#restores && position !== null && position.n > common) this.#lapse = { at: position, common }
+      if (this.#restores && position !== null && position.n > common)
+        this.#lapse = { at: { epoch: position.epoch, n: position.n }, common }
     }
     for (const own of this.#ahead.values()) if (own.epoch !== epoch) this.#leave(own.epoch)
     this.#renumber((key, n) => {

@@ -194,21 +194,6 @@ export const mutants: readonly Mutant[] = [
   ),
   mutant('the store does not know that it forgot', store, 'this.#forgotten = Math.max(this.#forgotten, due.n)', ''),
   mutant('the store puts back without condition', store, 'isOlder(before, restores))', 'true)'),
-  mutant('the store puts back what it forgot to be deleted', store, 'this.#remembers(restores)', 'true'),
-  mutant('an answer out of a former epoch is news', replica, '(this.#epoch !== null && epoch < this.#epoch)', 'false'),
-  mutant('an own clear leaves what is in doubt', replica, 'this.doubts.clear()\n    // Ahead', '// Ahead'),
-  mutant(
-    'what was deleted while it was put back counts as expired',
-    replica,
-    '!this.entries.has(key) && this.doubts.get(key) !== undefined\n',
-    '!this.entries.has(key)\n',
-  ),
-  mutant(
-    'what is in doubt is given up before the whole contents tell',
-    replica,
-    'if (!this.#restores && this.doubts.clear()) this.#incomplete = true',
-    'if (!this.#restores) this.giveUp()',
-  ),
   mutant('the store puts back out of another epoch', store, 'restores.epoch !== this.at.epoch || ', ''),
   mutant('the store puts back over a clear', store, ' || this.#cleared > restores.floor', ''),
   mutant(
