@@ -149,7 +149,6 @@ export class Replica<T extends object> {
     this.#told = null
     this.#cause = 'live'
     this.#floor = Math.max(this.#floor, n)
-    this.#lapse = null
     this.position = { epoch: this.#epoch as string, n, past: this.#past }
     this.#forget()
     return caughtUp
