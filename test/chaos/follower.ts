@@ -101,9 +101,8 @@ export class Follower {
     if (event === 'delete' && isSteady(key) && this.#mode !== 'accept') {
       this.#wrong('false delete', `${key}, which nobody ever deleted`)
     }
-    // Else it may be of a later item that this replica never had: it expired while the replica was out of touch, or it was
-    // found expired by a delete.
-    if (event === 'expire' && info.cause === 'live' && ownerOf(key) !== undefined) {
+    // Else it is of a later item that this replica never had, and that has expired by now.
+    if (event === 'expire' && this.#numberOf(key) === info.revision) {
       const left = last.ttl === null ? Infinity : last.at + last.ttl - Date.now()
       if (left > clockSlack) this.#wrong('X1', `${key} expired ${left} ms too early`)
     }
@@ -131,6 +130,11 @@ export class Follower {
       this.#wrong('K1', `${key} went from ${newest.n} back to ${n}`)
     }
     this.#newest.set(key, { epoch, n })
+  }
+
+  #numberOf(key: string): string | undefined {
+    const newest = this.#newest.get(key)
+    return newest && `${newest.epoch}.${newest.n}`
   }
 
   #ready({ cause, size, lost, restored }: ReadyInfo): void {

@@ -20,6 +20,7 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
   return {
     server,
     persistent,
+    retentions: [500, 600_000],
     mischiefs: [
       command('SCRIPT FLUSH', false, 'SCRIPT', 'FLUSH'),
       command('CLIENT KILL TYPE pubsub', false, 'CLIENT', 'KILL', 'TYPE', 'pubsub'),
