@@ -53,6 +53,12 @@ export async function natsStore(persistent: boolean, version: Version): Promise<
       const { connections } = page as { connections: { ip: string; port: number }[] }
       return [...consumers, ...connections.map(({ ip, port }) => `connection of ${ip}:${port}`)]
     },
+    async work() {
+      const page = await fetch(`http://127.0.0.1:${monitor}/varz`).then((reply) => reply.json())
+      const { in_msgs, out_msgs } = page as { in_msgs: number; out_msgs: number }
+      return in_msgs + out_msgs
+    },
+    slowest: async () => undefined,
     async restart() {
       if (!persistent) rmSync(join(server.dir, 'jetstream'), { recursive: true, force: true, maxRetries: 3 })
       await server.restart()

@@ -15,6 +15,10 @@ export interface ChaosStore {
   read(collection: string): Promise<Map<string, unknown>>
   /** What clients have left on it: connections, consumers; empty if nothing. */
   leftovers(): Promise<string[]>
+  /** How many commands or messages it has had to do with since it started. */
+  work(): Promise<number>
+  /** How long the slowest command took since this was asked last (ms), where the store tells. */
+  slowest(): Promise<number | undefined>
   /** Starts it again after a kill. */
   restart(): Promise<void>
   stop(): Promise<void>
