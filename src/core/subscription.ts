@@ -60,6 +60,10 @@ export class Subscription<T extends object> {
   /** The session that is under way; whatever an older one says is not heard. */
   #session: object | null = null
   #watch: Watch | null = null
+  /** Whether the session has said of which epoch it is. */
+  #begun = false
+  /** The newest epoch out of which own writes were answered while the session was asked for; '' for none. */
+  #answeredOutOf = ''
   /** Why there was catching up that `ready` has not ended yet: something is still in doubt. */
   #owed: ReadyInfo['cause'] | null = null
   /** What this replica puts back into the store is no caller's write: it has a writer of its own. */
@@ -101,8 +105,11 @@ export class Subscription<T extends object> {
   /** An own write was taken. */
   written(write: Write, epoch: string, outcome: Taken): void {
     const strange = this.replica.written(write, epoch, outcome)
+    if (!strange || this.#session === null) return
+    // A session that has not begun yet may be of that epoch, too. Under steady writes, none would ever begin if each answer ended it.
+    if (!this.#begun) this.#answeredOutOf = epoch > this.#answeredOutOf ? epoch : this.#answeredOutOf
     // Which of the two epochs is over, only a session that is asked for from now on can tell.
-    if (strange && this.#session !== null) {
+    else {
       this.#stale(new MemisError('OUT_OF_TOUCH', 'a write was answered out of another epoch'))
     }
   }
@@ -134,6 +141,8 @@ export class Subscription<T extends object> {
     if (this.#stopped || !this.#up || this.#session !== null) return
     const session = {}
     this.#session = session
+    this.#begun = false
+    this.#answeredOutOf = ''
     const heard = <A extends unknown[]>(tell: (...args: A) => void) => {
       return (...args: A) => {
         if (this.#session === session) tell(...args)
@@ -141,6 +150,10 @@ export class Subscription<T extends object> {
     }
     const watch = this.#transport.watch(this.#place, this.replica.from, {
       begin: heard((how, epoch, common) => {
+        if (epoch < this.#answeredOutOf) {
+          return this.#stale(new MemisError('OUT_OF_TOUCH', 'a write was answered out of a newer epoch'))
+        }
+        this.#begun = true
         this.replica.begin(how, epoch, common, this.#mayRestore)
         if (this.#session === session && how === 'delta' && this.replica.from?.whole) {
           this.#stale(new MemisError('OUT_OF_TOUCH', 'the store lost what only this replica had heard of'))

@@ -1,6 +1,7 @@
 /** The server removes keys that memis needs: items, or its bookkeeping. DEL by hand looks the same from outside. */
 import assert from 'node:assert'
 import { type Client, type Collection, createClient, type ReadyInfo } from '../../src'
+import { startProxy } from '../support/proxy'
 import type { RedisOptions, Server } from '../support/servers'
 import { baseOf, Complaints, type Disposable, note, Raw, Replay, readStore, redisServer, suite, until } from './support'
 
@@ -32,10 +33,11 @@ class Scene implements AsyncDisposable {
 
   static async set(count: number, server: RedisOptions, options: object = {}): Promise<Scene> {
     const started = await redisServer(server)
+    const raw = await Raw.connect(started.url)
     const clients = [1, 2].map(() => {
       return createClient({ transport: 'redis', url: started.url, auditInterval: 100, ...options })
     })
-    const scene = new Scene(started, await Raw.connect(started.url), clients)
+    const scene = new Scene(started, raw, clients)
     const { collections } = scene
     await Promise.all(collections.map((each) => each.subscribe()))
     const writes = Array.from({ length: count }, (_, n) => scene.first.set(`key ${n}`, { n }, n % 2 ? 3600 : undefined))
@@ -154,6 +156,32 @@ test('marks do not pile up: once the horizon has passed nothing is kept of what 
     return scene.collections.every(({ size }) => size === 2) && String(await kept()) === '2,0'
   })
   assert.strictEqual((await scene.raw.keys(base)).filter((name) => !name.includes('/writer/')).length, 4)
+})
+
+test('who was away while all marks went with an index that expired is told of what is gone', async () => {
+  await using server = await redisServer()
+  await using raw = await Raw.connect(server.url)
+  const proxy = await startProxy(server.port)
+  await using _ = { [Symbol.asyncDispose]: () => proxy.close() }
+  const retention = 300
+  await using away = createClient({ transport: 'redis', url: `redis://127.0.0.1:${proxy.port}`, retention })
+  await using here = createClient({ transport: 'redis', url: server.url, retention })
+  const [replica, items] = [away, here].map((client) => client.database('test').collection<Item>('items'))
+  assert.ok(replica && items)
+  const replay = new Replay(replica)
+  await replica.subscribe()
+  await items.set('ghost', { n: 1 })
+  await until('it is heard of', () => replica.has('ghost'))
+  proxy.cut()
+  await until('it is away', () => replica.freshness.state === 'stale')
+  // Of all that there is, nothing stays: the index expires as a whole.
+  await items.delete('ghost')
+  await until('the index has expired', async () => (await raw.send('EXISTS', `${base}/log`)) === 0)
+  await items.set('after', { n: 2 })
+  await proxy.heal()
+  await until('it has caught up', () => replica.freshness.state === 'live')
+  assert.deepStrictEqual([...replica.keys()], ['after'])
+  replay.check()
 })
 
 test('no more than so many marks are kept, however long the retention', async () => {

@@ -5,6 +5,9 @@ import { MemisError } from '../../core/errors'
 import { type Due, ExpiryQueue } from '../../core/expiry'
 import type { Batch, Change, Gone, Outcome, Position, Restores, Revision, Write, Written } from '../../core/transport'
 
+/** A writer that was silent for so long is forgotten: nothing of it can still be under way (ms). */
+const writerMemory = 3_600_000
+
 /** What became of a key last: an item, or, with `json` null, that it is gone. */
 interface Stored extends Due {
   readonly key: string
@@ -54,7 +57,7 @@ export class StoredCollection {
   /** In the order of their numbers: who is set again goes to the end. */
   #stored = new Map<string, Stored>()
   #due = new ExpiryQueue<Stored>()
-  /** The last batch of each writer and what was made of it, to know a repeated one and refuse an older one. */
+  /** The last batch of each writer and what was made of it, to know a repeated one and refuse an older one; in the order of time. */
   readonly #writers = new Map<string, { sequence: number; written: Written; at: number }>()
 
   constructor(clock: Clock) {
@@ -77,7 +80,13 @@ export class StoredCollection {
     const changes: Change[] = []
     const outcomes = writes.map((write) => this.#take(write, changes, retention))
     const written = { epoch, outcomes }
-    this.#writers.set(writer, { sequence, written, at: this.#clock.now() })
+    const now = this.#clock.now()
+    this.#writers.delete(writer)
+    this.#writers.set(writer, { sequence, written, at: now })
+    for (const [oldest, { at }] of this.#writers) {
+      if (at > now - writerMemory) break
+      this.#writers.delete(oldest)
+    }
     if (this.#head === n) return { written }
     return { written, news: { epoch, first: n + 1, last: this.#head, changes: JSON.stringify(changes) } }
   }

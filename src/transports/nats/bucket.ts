@@ -127,8 +127,12 @@ export class Bucket {
     let info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
     if (info.error?.err_code === noStream) {
       info = await this.#link.ask(`STREAM.CREATE.${this.stream}`, this.#config ?? this.#ownConfig())
-      // Somebody else has made it meanwhile.
-      if (info.error !== undefined) info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+      // Somebody else has made it meanwhile; or it cannot be made, for the reason that was given.
+      if (info.error !== undefined) {
+        const { error } = info
+        info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+        if (info.error?.err_code === noStream) throw translate(error)
+      }
     }
     if (info.error !== undefined) throw translate(info.error)
     if (info.ts !== undefined) this.setClock(info)

@@ -15,6 +15,8 @@ export const noStream = 10059
 export const noMessage = 10037
 export const wrongLastSequence = 10071
 const tooLarge = 10054
+/** What the stream or the account may hold is used up: of class 503 like what passes, but it does not pass by itself. */
+const full = [10023, 10077]
 const noJetStream = [10035, 10039, 10076]
 
 /** What the server refuses because of who the user is. */
@@ -40,7 +42,7 @@ export function translate(error: unknown): MemisError {
       return new MemisError('UNSUPPORTED_STORE', words, { ...cause, stored: 'no' })
     if (err_code === tooLarge) return new MemisError('ITEM_TOO_LARGE', words, { ...cause, stored: 'no' })
     // Nobody leads just now, a stream that is on its way, a limit of requests: all that passes.
-    if (code === 503 || code === 408 || err_code === noStream)
+    if (((code === 503 || code === 408) && !full.includes(err_code ?? 0)) || err_code === noStream)
       return new MemisError('DISCONNECTED', words, { ...cause, stored: 'no' })
     return new MemisError('STORE_REFUSED', words, { ...cause, stored: 'no' })
   }

@@ -12,33 +12,13 @@ import { noMessage, noStream, outOfTouch, translate } from './errors'
 import type { Link } from './link'
 import { keyOf, type Names } from './names'
 import type { Sweeper } from './sweeper'
+import type { Trail } from './trail'
+
+const { setImmediate } = globalThis
 
 const nsPerMs = 1e6
-/** So many of the messages told last are remembered, to know the stream again. */
-const mostStamps = 256
 /** So many beats without a word, and the consumer is gone. */
 const mostSilentBeats = 3
-
-/** What is known of a collection from one session to the next. */
-export interface Trail {
-  /** The epoch of the stamps. */
-  epoch: string
-  stamps: Stamp[]
-  /** When the replica was current last (performance.now()). */
-  provedAt: number
-  /** Consumers that could not be deleted when they were given up. */
-  readonly leftovers: Set<string>
-  /** Settles when those are deleted, as far as can be. */
-  ending: Promise<unknown>
-}
-
-export const newTrail = (): Trail => ({
-  epoch: '',
-  stamps: [],
-  provedAt: Number.NEGATIVE_INFINITY,
-  leftovers: new Set(),
-  ending: Promise.resolve(),
-})
 
 export class Session {
   readonly #link: Link
@@ -83,13 +63,12 @@ export class Session {
 
   async start(from: Position | null): Promise<void> {
     try {
-      await this.#deleteLeftovers()
+      await this.#trail.deleteConsumers()
       const { after, common } = await this.#resume(from)
       if (this.#over) return
       const { epochs } = this.#state
       const epoch = (epochs.at(-1) as { id: string }).id
-      if (this.#trail.epoch !== epoch || after === null) this.#trail.stamps = []
-      this.#trail.epoch = epoch
+      this.#trail.begin(epoch, after === null)
       this.#reached = after ?? 0
       this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
       if (this.#over) return
@@ -116,9 +95,7 @@ export class Session {
     this.#changes = []
     this.#subscription?.unsubscribe()
     if (this.#consumer === '') return
-    this.#trail.leftovers.add(this.#consumer)
-    // Where that fails, the next session does it, or the server.
-    this.#trail.ending = this.#deleteLeftovers().catch(() => {})
+    this.#trail.leave(this.#consumer)
   }
 
   /** Looks whether the consumer is still there. */
@@ -153,32 +130,12 @@ export class Session {
   async #resume(from: Position | null): Promise<Resumption> {
     this.#state = await this.#bucket.refresh()
     if (from !== null && from.epoch === this.#state.epochs.at(-1)?.id) {
-      const floor = await this.#unbroken(from)
+      const floor = await this.#trail.unbroken(from, this.#state.head)
       if (floor < from.n) this.#state = await this.#bucket.fork(floor)
     }
     // Marks of what is gone must have been kept for all the time since the replica was current.
-    const away = performance.now() - this.#trail.provedAt
-    const forgotten = away < 0.9 * this.#state.retention ? 0 : Infinity
+    const forgotten = this.#trail.away < 0.9 * this.#state.retention ? 0 : Infinity
     return resume(from, { ...this.#state, forgotten })
-  }
-
-  /**
-   * Up to which number the stream has the history that the replica knows. One that lost its end, or was brought back from a
-   * backup, uses its numbers again: then there are other messages, of other times.
-   */
-  async #unbroken({ epoch, n }: Position): Promise<number> {
-    const { head } = this.#state
-    const stamps = this.#trail.epoch === epoch ? this.#trail.stamps.filter((stamp) => stamp.n <= head) : []
-    let isBroken = n > head
-    for (let i = stamps.length - 1, step = 1; i >= 0; i -= step, step *= 2) {
-      const { n: number, time } = stamps[i] as Stamp
-      const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { seq: number })
-      if (error?.err_code === noMessage) continue // there is a newer one of its subject
-      if (error !== undefined) throw translate(error)
-      if (Math.abs(Date.parse(message.time) - time) < 1) return isBroken ? number : n
-      isBroken = true
-    }
-    return isBroken ? 0 : n
   }
 
   async #consume(after: number | null): Promise<void> {
@@ -215,10 +172,7 @@ export class Session {
     this.#bucket.setClock(made)
     this.#heardAt = performance.now()
     this.#consumer = made.name
-    if (this.#over) {
-      this.#trail.leftovers.add(made.name)
-      return this.#deleteLeftovers()
-    }
+    if (this.#over) return this.#trail.leave(made.name)
     const early = this.#early as Msg[]
     this.#early = null
     for (const message of early) this.#hear(message)
@@ -232,14 +186,6 @@ export class Session {
     if (error === undefined) return message.seq
     if (error.err_code === noMessage) return 0
     throw translate(error)
-  }
-
-  async #deleteLeftovers(): Promise<void> {
-    const { leftovers } = this.#trail
-    for (const name of leftovers) {
-      await this.#link.ask(`CONSUMER.DELETE.${this.#bucket.stream}.${name}`)
-      leftovers.delete(name)
-    }
   }
 
   /** Called by the client, where a throw would end the connection. */
@@ -264,9 +210,7 @@ export class Session {
       return this.fail(outOfTouch(`${count - this.#count - 1} messages were not delivered`))
     this.#count = count
     this.#reached = n
-    const { stamps } = this.#trail
-    stamps.push(stamp)
-    if (stamps.length >= 2 * mostStamps) stamps.splice(0, mostStamps)
+    this.#trail.add(stamp)
     this.#flushSoon()
     const { subject, headers } = message
     if (subject === this.#names.cleared) return this.#sweepLater(subject, n, true, message.headers, 0)
@@ -341,7 +285,7 @@ export class Session {
 
   #prove(): void {
     if (this.#changes.length > 0) return // told in a moment
-    this.#trail.provedAt = performance.now()
+    this.#trail.prove()
     this.#sink.live(this.#reached)
   }
 }

@@ -11,8 +11,9 @@ import { loadNats, type Nats } from './library'
 import { Link, type Source } from './link'
 import { type Names, namesOf } from './names'
 import { Publisher } from './publisher'
-import { newTrail, Session, type Trail } from './session'
+import { Session } from './session'
 import { Sweeper } from './sweeper'
+import { Trail } from './trail'
 import { Writes } from './writes'
 
 export type { BucketOptions }
@@ -106,7 +107,12 @@ export class NatsTransport implements Transport {
 
   async write(place: Place, batch: Batch): Promise<Written> {
     if (this.#parts === null) throw disconnected('not connected to NATS')
-    return this.#lane(place, this.#parts).writes.take(batch)
+    const { bucket, writes } = this.#lane(place, this.#parts)
+    return writes.take(batch).catch((error: MemisError) => {
+      // Nobody may have answered because the stream is gone: then it is made again.
+      if (error.code === 'DISCONNECTED') bucket.forget()
+      throw error
+    })
   }
 
   watch(place: Place, from: Position | null, sink: Sink): Watch {
@@ -170,7 +176,7 @@ export class NatsTransport implements Transport {
       const bucket = this.#buckets.get(names.bucket) ?? new Bucket(names, link, this.#host, publisher, this.#options)
       this.#buckets.set(names.bucket, bucket)
       const writes = new Writes(link, publisher, sweeper, bucket, names, this.#host.retention)
-      lane = { names, bucket, writes, trail: newTrail() }
+      lane = { names, bucket, writes, trail: new Trail(link, bucket) }
       this.#lanes.set(names.start, lane)
     }
     return lane

@@ -5,6 +5,7 @@ import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
 import { decodeHeaders, decodeMessage, decodeOrigin, header, ttlOf } from './decode'
 import { disconnected, noMessage, noStream, translate, wrongLastSequence } from './errors'
+import { Flight } from './flight'
 import type { Link } from './link'
 import { type Names, subjectOf } from './names'
 import { type Ack, Headers, type Publisher, type Waiter } from './publisher'
@@ -32,62 +33,6 @@ const nothingFound = 'nothing'
 const clearStep = 500
 /** So often a write is tried on a key that others write to at the same time. */
 const mostTries = 100
-
-/** A batch on its way. */
-class Flight implements Waiter {
-  readonly #outcomes: Outcome[]
-  readonly #resolve: (outcomes: readonly Outcome[]) => void
-  readonly #reject: (error: MemisError) => void
-  readonly #taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>
-  /** Who waits for one of the writes. */
-  readonly #waiting = new Map<number, () => void>()
-  #left: number
-
-  constructor(
-    count: number,
-    resolve: (outcomes: readonly Outcome[]) => void,
-    reject: (error: MemisError) => void,
-    taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>,
-  ) {
-    this.#outcomes = new Array(count)
-    this.#left = count
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#taken = taken
-  }
-
-  acked(ack: Ack, index: number): void {
-    try {
-      const outcome = this.#taken(ack, index)
-      if (!('then' in outcome)) return this.settle(outcome, index)
-      outcome.then(
-        (late) => this.settle(late, index),
-        (error) => this.failed(error, index),
-      )
-    } catch (error) {
-      this.failed(error as MemisError, index)
-    }
-  }
-
-  /** A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again. */
-  failed(error: MemisError, index: number): void {
-    if (error.code === 'DISCONNECTED') this.#reject(error)
-    else this.settle({ error }, index)
-  }
-
-  settle(outcome: Outcome, index: number): void {
-    this.#outcomes[index] = outcome
-    this.#waiting.get(index)?.()
-    this.#left--
-    if (this.#left === 0) this.#resolve(this.#outcomes)
-  }
-
-  /** Resolves once that write has settled. */
-  after(index: number): Promise<void> {
-    if (this.#outcomes[index] !== undefined) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.set(index, resolve))
-  }
-}
 
 export class Writes {
   readonly #link: Link

@@ -1,0 +1,314 @@
+/** What NATS refuses, or cannot do, in memis's words: each with its code, and whether the write may be stored. */
+import assert from 'node:assert'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { connect } from 'nats'
+import { type Client, createClient } from '../../src'
+import { startProxy } from '../support/proxy'
+import type { Server } from '../support/servers'
+import {
+  Complaints,
+  natsServer,
+  natsSite,
+  Raw,
+  Replay,
+  readStore,
+  rejection,
+  subjectOf,
+  suiteOnAll,
+  until,
+  untilEqual,
+  type Version,
+  within,
+} from './support'
+
+const test = suiteOnAll('errors', 30_000)
+
+const itemsOf = (client: Client) => client.database('test').collection<object>('items')
+
+/** Everything that can be asked of the client is refused with that code, at once. */
+async function refusesAll(client: Client, code: string): Promise<Error[]> {
+  const items = itemsOf(client)
+  const errors = await within(
+    Promise.all([client.connect(), items.subscribe(), items.set('k', {}), items.delete('k')].map(rejection)),
+    8000,
+  )
+  for (const error of errors) assert.strictEqual(error.code, code, error.message)
+  return errors
+}
+
+const config = (server: Server, text: string) => {
+  writeFileSync(join(server.dir, 'nats.conf'), text)
+  return join(server.dir, 'nats.conf')
+}
+
+test('a server without JetStream: UNSUPPORTED_STORE, at once', async (version) => {
+  await using server = await natsServer(version, { jetstream: false })
+  await using client = createClient(server.url)
+  new Complaints(client)
+  const [error] = await refusesAll(client, 'UNSUPPORTED_STORE')
+  assert.match(error?.message ?? '', /JetStream/)
+})
+
+test('a wrong password: UNAUTHORIZED, at once, and no secret in it; once it is right, all goes on', async (version) => {
+  await using server = await natsServer(version, { password: 'right' })
+  for (const url of [
+    `nats://memis:hidden@127.0.0.1:${server.port}`,
+    `nats://hidden@127.0.0.1:${server.port}`,
+    `nats://127.0.0.1:${server.port}`,
+  ]) {
+    await using client = createClient(url)
+    const complaints = new Complaints(client)
+    for (const error of [...(await refusesAll(client, 'UNAUTHORIZED')), ...complaints.errors]) {
+      assert.doesNotMatch(inspect(error, { depth: 20 }), /hidden/)
+    }
+  }
+  await using byOption = createClient({
+    transport: 'nats',
+    servers: `127.0.0.1:${server.port}`,
+    user: 'memis',
+    pass: 'hidden',
+  })
+  const complaints = new Complaints(byOption)
+  for (const error of [...(await refusesAll(byOption, 'UNAUTHORIZED')), ...complaints.errors]) {
+    assert.doesNotMatch(inspect(error, { depth: 20 }), /hidden/)
+  }
+  await using right = createClient(server.url)
+  await itemsOf(right).set('k', { v: 1 })
+})
+
+test('a user without permission to publish: UNAUTHORIZED for the write, and reading goes on', async (version) => {
+  await using site = await natsSite(version)
+  const file = config(
+    site.server,
+    `authorization { users = [
+      { user: all, password: all }
+      { user: reader, password: reader, permissions: {
+        publish: { allow: ["$JS.API.>", "$JS.FC.>"] }, subscribe: { allow: ["_INBOX.>"] } } }
+    ] }`,
+  )
+  await using server = await natsServer(version, { args: ['--config', file] })
+  await using writer = createClient(`nats://all:all@127.0.0.1:${server.port}`)
+  await using reader = createClient(`nats://reader:reader@127.0.0.1:${server.port}`)
+  const complaints = new Complaints(reader)
+  await itemsOf(writer).set('k', { v: 1 })
+  const items = itemsOf(reader)
+  await items.subscribe()
+  const error = await rejection(items.set('k', { v: 2 }))
+  assert.deepStrictEqual([error.code, error.stored], ['UNAUTHORIZED', 'no'])
+  assert.match(error.message, /items|\$KV/)
+  assert.strictEqual((await rejection(items.delete('k'))).code, 'UNAUTHORIZED')
+  await itemsOf(writer).set('k', { v: 3 })
+  await until('the reader hears of it', () => (items.get('k') as { v: number }).v === 3)
+  assert.ok(
+    complaints.codes.every((code) => code === 'UNAUTHORIZED'),
+    `${complaints.codes}`,
+  )
+})
+
+test('a bucket that is full: the write is refused as STORE_REFUSED, nothing is stored, and what frees space lets writes in', async (version) => {
+  await using site = await natsSite(version)
+  await using client = createClient({
+    transport: 'nats',
+    servers: site.server.url,
+    bucket: { maxBytes: 20_000 },
+  })
+  const complaints = new Complaints(client)
+  const items = itemsOf(client)
+  await items.subscribe()
+  const replay = new Replay(items)
+  const large = { text: 'x'.repeat(5000) }
+  for (const key of ['a', 'b', 'c']) await items.set(key, large)
+  const before = await readStore(site.raw, 'items')
+  const errors = await Promise.all([
+    rejection(items.set('d', large)),
+    rejection(items.set('a', { text: 'y'.repeat(9000) })),
+  ])
+  for (const error of errors) {
+    assert.deepStrictEqual([error.code, error.stored], ['STORE_REFUSED', 'no'])
+    assert.match(error.message, /items/)
+    assert.match(`${error.message} ${inspect(error.cause)}`, /maximum bytes exceeded/)
+  }
+  assert.deepStrictEqual(await readStore(site.raw, 'items'), before)
+  assert.strictEqual(items.has('d'), false)
+  assert.strictEqual(await items.delete('a'), true)
+  await items.set('d', large)
+  await untilEqual(site.raw, [items])
+  replay.check()
+  assert.deepStrictEqual(complaints.errors, [])
+})
+
+test('a stream that takes only small messages, and an item larger than the server takes: refused, with both sizes where they are known', async (version) => {
+  await using site = await natsSite(version)
+  await site.raw.kvm.create('test', { maxValueSize: 2000 })
+  await using client = site.client({ maxItemBytes: 8 * 1024 * 1024 })
+  const items = itemsOf(client)
+  await items.set('small', { text: 'x'.repeat(1000) })
+  const batch = [items.set('large', { text: 'x'.repeat(3000) }), items.set('next', { v: 1 })]
+  const error = await rejection(batch[0] as Promise<void>)
+  assert.deepStrictEqual([error.code, error.stored], ['ITEM_TOO_LARGE', 'no'])
+  await batch[1]
+  const larger = await rejection(items.set('larger', { text: 'x'.repeat(2 * 1024 * 1024) }))
+  assert.strictEqual(larger.code, 'ITEM_TOO_LARGE')
+  assert.match(larger.message, /\d{7}.*\d{7}|\d.*MiB/)
+  assert.deepStrictEqual([...(await readStore(site.raw, 'items')).keys()].sort(), ['next', 'small'])
+})
+
+test('the stream is gone and nobody takes its subjects (no responders): the write waits, the bucket is made, and it is stored', async (version) => {
+  await using site = await natsSite(version)
+  await using client = site.client()
+  const complaints = new Complaints(client)
+  const items = itemsOf(client)
+  await items.set('k', { v: 1 })
+  await site.raw.ask('STREAM.DELETE.KV_test')
+  await items.set('k', { v: 2 })
+  assert.deepStrictEqual(await readStore(site.raw, 'items'), new Map([['k', { v: 2 }]]))
+  assert.deepStrictEqual(
+    complaints.codes.filter((code) => code !== 'DISCONNECTED'),
+    [],
+  )
+})
+
+test('the stream is gone, and the user may not make it anew: refused in time', async (version) => {
+  await using site = await natsSite(version)
+  const file = config(
+    site.server,
+    `authorization { users = [ { user: all, password: all }
+      { user: app, password: app, permissions: {
+        publish: { allow: ["$KV.>", "$JS.API.INFO", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*", "$JS.API.CONSUMER.>"] },
+        subscribe: { allow: ["_INBOX.>"] } } } ] }`,
+  )
+  await using server = await natsServer(version, { args: ['--config', file] })
+  await using raw = await Raw.connect(server.url, { user: 'all', pass: 'all' })
+  await raw.kvm.create('test')
+  await using client = createClient({ url: `nats://app:app@127.0.0.1:${server.port}`, writeTimeout: 1500 })
+  new Complaints(client)
+  await itemsOf(client).set('k', { v: 1 })
+  await raw.ask('STREAM.DELETE.KV_test')
+  const error = await within(rejection(itemsOf(client).set('k', { v: 2 })), 5000)
+  // The server does not answer who may not make it; and a write that was given once may be stored, for all that is known.
+  assert.ok(['WRITE_TIMEOUT', 'UNAUTHORIZED'].includes(error.code), error.code)
+})
+
+test('nothing answers: a write is refused at its deadline, and says whether it may be stored', async (version) => {
+  await using site = await natsSite(version)
+  const proxy = await startProxy(site.server.port)
+  const client = site.client({ writeTimeout: 500, livenessTimeout: 60_000 }, proxy.port)
+  new Complaints(client)
+  const items = itemsOf(client)
+  await items.set('k', { v: 0 })
+  proxy.freeze()
+  const sent = rejection(items.set('k', { v: 1 }))
+  await new Promise(setImmediate)
+  const waiting = rejection(items.set('k', { v: 2 }))
+  const [unknown, no] = await Promise.all([sent, waiting])
+  assert.deepStrictEqual([unknown.code, unknown.stored], ['WRITE_TIMEOUT', 'unknown'])
+  assert.strictEqual(no.code, 'WRITE_TIMEOUT')
+  await proxy.heal()
+  await items.set('k', { v: 3 })
+  assert.deepStrictEqual((await readStore(site.raw, 'items')).get('k'), { v: 3 })
+  await client.close()
+  await proxy.close()
+})
+
+test('somebody else writes to the same key all the time (wrong last sequence): deletes get through, and each tells the truth', async (version) => {
+  await using site = await natsSite(version)
+  await using client = site.client()
+  const items = itemsOf(client)
+  let deleted = 0
+  let running = true
+  const subject = subjectOf('test', 'items', 'k')
+  await items.set('k', { v: 0 })
+  const load = (async () => {
+    for (let v = 1; running; v++) await site.raw.publish(subject, JSON.stringify({ v }))
+  })()
+  for (let i = 0; i < 100; i++) if (await items.delete('k')) deleted++
+  running = false
+  await load
+  assert.ok(deleted > 0, 'none was deleted')
+  const last = await items.delete('k')
+  assert.strictEqual(await items.delete('k'), false)
+  assert.strictEqual(typeof last, 'boolean')
+  assert.strictEqual((await readStore(site.raw, 'items')).size, 0)
+})
+
+/** Settings of a stream that is there, with which memis could not keep its promises, and the name that the error gives. */
+const settings: Record<string, [change: object, only?: Version[]]> = {
+  retention: [{ retention: 'interest' }],
+  no_ack: [{ no_ack: true }],
+  deny_purge: [{ deny_purge: true, allow_rollup_hdrs: false }],
+  discard: [{ discard: 'old', max_bytes: 1_000_000 }],
+  subjects: [{ subjects: ['$KV.test.items.>'] }],
+  duplicate_window: [{ duplicate_window: 1e9 }],
+}
+for (const [name, [change, only]] of Object.entries(settings)) {
+  test(
+    `a bucket of which ${name} cannot serve: UNSUPPORTED_STORE that names it, to read and to write, and the client goes on`,
+    async (version) => {
+      await using site = await natsSite(version)
+      await site.raw.ask('STREAM.CREATE.KV_test', {
+        ...{ name: 'KV_test', subjects: ['$KV.test.>'], retention: 'limits', discard: 'new', storage: 'file' },
+        ...{ max_msgs_per_subject: 1, num_replicas: 1, duplicate_window: 120e9, allow_rollup_hdrs: true },
+        ...change,
+      })
+      await using client = site.client()
+      new Complaints(client)
+      for (const call of [
+        () => itemsOf(client).subscribe(),
+        () => itemsOf(client).set('k', {}),
+        () => itemsOf(client).delete('k'),
+      ]) {
+        const error = await within(rejection(call()), 5000)
+        assert.strictEqual(error.code, 'UNSUPPORTED_STORE', error.message)
+        assert.match(error.message, new RegExp(`\\b${name}\\b`))
+      }
+      const other = client.database('other').collection<object>('items')
+      await other.subscribe()
+      await other.set('k', { v: 1 })
+      assert.deepStrictEqual(other.get('k'), { v: 1 })
+    },
+    only,
+  )
+}
+
+test('more replicas than there are servers: STORE_REFUSED or UNSUPPORTED_STORE, in the words of the server', async (version) => {
+  await using server = await natsServer(version)
+  await using client = createClient({
+    transport: 'nats',
+    servers: server.url,
+    bucket: { replicas: 3 },
+    writeTimeout: 1500,
+  })
+  new Complaints(client)
+  const error = await within(rejection(itemsOf(client).set('k', {})), 5000)
+  assert.ok(['STORE_REFUSED', 'UNSUPPORTED_STORE'].includes(error.code), error.code)
+  assert.match(`${error.message} ${inspect(error.cause)}`, /replicas > 1 not supported in non-clustered mode/)
+})
+
+test("the options of a bucket are those of the stream that is made; a user's own connection is used and left open", async (version) => {
+  await using server = await natsServer(version)
+  await using raw = await Raw.connect(server.url)
+  const connection = await connect({ servers: server.url })
+  const client = createClient({
+    transport: 'nats',
+    connection,
+    bucket: { storage: 'memory', maxBytes: 1_000_000, description: 'of the test' },
+  })
+  const items = itemsOf(client)
+  await items.subscribe()
+  await items.set('k', { v: 1 })
+  assert.deepStrictEqual(items.get('k'), { v: 1 })
+  const { config } = await raw.ask('STREAM.INFO.KV_test')
+  assert.deepStrictEqual(
+    [config.storage, config.max_bytes, config.description, config.num_replicas],
+    ['memory', 1_000_000, 'of the test', 1],
+  )
+  await client.close()
+  assert.strictEqual(connection.isClosed(), false)
+  await connection.flush()
+  assert.strictEqual((await raw.consumers()).length, 0)
+  await connection.close()
+})
+
+test.run()
