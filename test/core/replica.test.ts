@@ -654,6 +654,19 @@ test('what the store lost is kept and in doubt, what was deleted as well; what i
   assert.deepEqual(replica.doubts.takeReport(), { lost: 2, restored: 0 })
 })
 
+test('an own answer that comes late, while everything is told anew, brings back nothing that was gone before', () => {
+  const { replica, begin, ownSet, words, contents } = make({ contents: { a: { v: 'a' }, b: { v: 'b' } } })
+  begin('delta', 'e1', Infinity)
+  replica.changes([gone('c', 4)])
+  replica.live(4)
+  begin('whole', 'e1', Infinity)
+  ownSet('d', 'set before it was deleted, and forgotten', 3)
+  assert.deepEqual(words(), [])
+  begin('delta', 'e1', Infinity)
+  replica.live(4)
+  assert.deepEqual(contents(), { a: { v: 'a' }, b: { v: 'b' } })
+})
+
 test('where the store is to be believed, what it lost is deleted', () => {
   const { replica, words } = makeLost({ restores: false })
   replica.changes([told('old', 1, { v: 'old' })])
