@@ -17,7 +17,7 @@ import { endSuites, runSuite } from './run-suite'
 
 const root = resolve(__dirname, '..')
 const atOnce = 3
-const timeout = 120_000
+const timeout = 240_000
 const slowTimeout = 900_000
 const wantedLines = 95
 

@@ -211,18 +211,30 @@ export class Link {
     nc?.close().catch(() => {})
   }
 
-  /** A half-open connection takes what is sent and never answers: three beats of silence are the end of it. */
+  /**
+   * A half-open connection takes what is sent and never answers: three beats of silence are the end of it. A process that
+   * stood still for as long (stopped, or busy) cannot say that it was current meanwhile: it asks anew.
+   */
   #beat(nc: NatsConnection): void {
+    const { livenessTimeout } = this.#host
     let silent = 0
-    this.#heartbeat = setInterval(() => {
-      if (silent++ === 0)
-        nc.flush()
-          .then(() => (silent = 0))
-          .catch(() => {})
-      if (silent < 4) return
-      this.#lost(nc, disconnected('NATS does not answer'))
+    let beatAt = performance.now()
+    const end = (why: string) => {
+      this.#lost(nc, disconnected(why))
       if (!this.#isOwn) nc.reconnect().catch(() => {})
-    }, this.#host.livenessTimeout / 5)
+    }
+    this.#heartbeat = setInterval(() => {
+      const late = performance.now() - beatAt > livenessTimeout
+      beatAt = performance.now()
+      if (late) return end('the process stood still')
+      if (silent++ === 0) {
+        const heard = () => {
+          silent = 0
+        }
+        nc.flush().then(heard, () => {})
+      }
+      if (silent === 4) end('NATS does not answer')
+    }, livenessTimeout / 5)
   }
 }
 
