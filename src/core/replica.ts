@@ -149,7 +149,6 @@ export class Replica<T extends object> {
     this.#told = null
     this.#cause = 'live'
     this.#floor = Math.max(this.#floor, n)
-    this.#lapse = null
     this.position = { epoch: this.#epoch as string, n, past: this.#past }
     this.#forget()
     return caughtUp
@@ -409,7 +408,8 @@ export class Replica<T extends object> {
       this.#left.delete(epoch)
       this.doubts.lower(common)
       const { position } = this
-      if (this.#restores && position !== null && position.n > common) this.#lapse = { at: position, common }
+      if (this.#restores && position !== null && position.n > common)
+        this.#lapse = { at: { epoch: position.epoch, n: position.n }, common }
     }
     for (const own of this.#ahead.values()) if (own.epoch !== epoch) this.#leave(own.epoch)
     this.#renumber((key, n) => {

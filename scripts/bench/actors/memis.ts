@@ -6,8 +6,8 @@ import { Arrivals } from '../support/arrivals'
 import { type Item, itemOf, itemsOf, keyOf } from '../support/items'
 import type { ReplicationJobs } from '../support/replication'
 
-/** Calls of `set` that are made before the first is awaited: memis sends them on in batches by itself. */
-const together = 10_000
+/** Writes to a window; while one is under way the next is made. */
+const window = 1000
 
 const clients: Client[] = []
 let arrivals = new Arrivals(0)
@@ -47,9 +47,13 @@ serve<ReplicationJobs>({
     const items = itemsOf(count, version)
     const artists = collection(name)
     const start = sharedNow()
-    for (let from = 0; from < count; from += together) {
-      await Promise.all(items.slice(from, from + together).map(([key, item]) => artists.set(key, item, ttl)))
+    let former: Promise<unknown> = Promise.resolve()
+    for (let from = 0; from < count; from += window) {
+      const calls = Promise.all(items.slice(from, from + window).map(([key, item]) => artists.set(key, item, ttl)))
+      await former
+      former = calls
     }
+    await former
     return start
   },
 

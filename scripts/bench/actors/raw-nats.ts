@@ -6,7 +6,7 @@ import { Arrivals } from '../support/arrivals'
 import { type Item, itemOf, itemsOf, keyOf } from '../support/items'
 import type { ReplicationJobs } from '../support/replication'
 
-/** Puts that are under way together. */
+/** Puts to a window; while one is under way the next is made. */
 const window = 500
 
 const codec = JSONCodec<Item>()
@@ -47,9 +47,13 @@ serve<ReplicationJobs>({
     const kv = await bucket(name)
     const items = itemsOf(count)
     const start = sharedNow()
+    let former: Promise<unknown> = Promise.resolve()
     for (let from = 0; from < count; from += window) {
-      await Promise.all(items.slice(from, from + window).map(([key, item]) => kv.put(key, codec.encode(item))))
+      const calls = Promise.all(items.slice(from, from + window).map(([key, item]) => kv.put(key, codec.encode(item))))
+      await former
+      former = calls
     }
+    await former
     return start
   },
 

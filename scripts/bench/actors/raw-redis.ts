@@ -11,7 +11,7 @@ export type RawRedisJobs = ReplicationJobs & typeof more
 const connect = (url: string) => createClient({ url }).connect()
 type Redis = Awaited<ReturnType<typeof connect>>
 
-/** Items to a pipeline. */
+/** Items to a pipeline; while one is under way the next is made. */
 const window = 1000
 
 const clients: Redis[] = []
@@ -19,7 +19,6 @@ const clients: Redis[] = []
 let stores = true
 let arrivals = new Arrivals(0)
 
-/** Each item's commands go out a window at a time, and are awaited together. */
 async function pipelined(
   count: number,
   commands: (redis: Redis, key: string, item: Item, i: number) => Promise<unknown>[],
@@ -27,14 +26,18 @@ async function pipelined(
   const [redis] = clients as [Redis]
   const items = itemsOf(count)
   const start = sharedNow()
+  let former: Promise<unknown> = Promise.resolve()
   for (let from = 0; from < count; from += window) {
     const calls: Promise<unknown>[] = []
     for (let i = from; i < from + window && i < count; i++) {
       const [key, item] = items[i] as [string, Item]
       calls.push(...commands(redis, key, item, i))
     }
-    await Promise.all(calls)
+    const all = Promise.all(calls)
+    await former
+    former = all
   }
+  await former
   return start
 }
 
