@@ -70,7 +70,7 @@ export function render(): string {
 
 Made by \`npm run guarantees\` from what the runs below left behind; no number here was written by hand. Beside each table stands
 the command that gives its numbers again, and the commit that was run (\`+\`: with changes that were not committed).`,
-    tests === undefined ? missing('The tests', 0) : renderTests(tests),
+    tests === undefined ? missing('Clauses and stores', 0) : renderTests(tests),
     simulation === undefined ? missing('The simulation', 1) : renderSimulation(simulation),
     ...chaos.map(([name, report], i) =>
       report === undefined ? missing(`Chaos on ${chaosTransports[name]}`, i + 2) : renderChaos(report),
@@ -80,7 +80,15 @@ the command that gives its numbers again, and the commit that was run (\`+\`: wi
 }
 
 function missing(what: string, run: number): string {
-  return `## ${what}\n\n**Not run**, so nothing is claimed. To run it: \`${runs[run]?.join(' ')}\``
+  const how = `## ${what}\n\n**Not run**, so nothing is claimed. To run it: \`${runs[run]?.join(' ')}\``
+  return run > 0 ? how : `${how}\n\n${tableOf(() => 'not run')}\n\n### Where they are`
+}
+
+function tableOf(cell: (clause: string, column: Column) => string | number): string {
+  const rows = Object.entries(clauses).map(([clause, text]) => {
+    return `| ${clause} | ${text} | ${columns.map((column) => cell(clause, column)).join(' | ')} |`
+  })
+  return `| | | ${columns.join(' | ')} |\n|---|---|${columns.map(() => '---|').join('')}\n${rows.join('\n')}`
 }
 
 const source = ({ command, commit, day }: Stamp & { command: string }) => `\`${command}\`, ${commit}, ${day}`
@@ -88,12 +96,9 @@ const source = ({ command, commit, day }: Stamp & { command: string }) => `\`${c
 function renderTests(report: TestReport & Stamp): string {
   const { sum, files } = report
   const found = evidence(files)
-  const rows = Object.entries(clauses).map(([clause, text]) => {
-    const cells = columns.map((column) => {
-      const cell = found.get(`${clause} ${column}`)
-      return cell === undefined ? 'no test' : [...cell.values()].reduce((total, count) => total + count, 0)
-    })
-    return `| ${clause} | ${text} | ${cells.join(' | ')} |`
+  const table = tableOf((clause, column) => {
+    const cell = found.get(`${clause} ${column}`)
+    return cell === undefined ? 'no test' : [...cell.values()].reduce((total, count) => total + count, 0)
   })
   const red = files.filter(({ failed }) => failed > 0).map(({ file, failed }) => `- **${file}: ${failed} failed**`)
   const skips = files.flatMap(({ skips }) => skips).map((skip) => `- ${skip}`)
@@ -116,9 +121,7 @@ How many tests showed each clause on each store, by ${source(report)}: ${sum.pas
 ${sum.skipped} skipped. A test counts for the clauses in its title, and for those its file is about (\`scripts/guarantees/clauses.ts\`);
 *core* are tests without a store. Where a cell says *no test*, nothing is shown.
 
-| | | ${columns.join(' | ')} |
-|---|---|${columns.map(() => '---|').join('')}
-${rows.join('\n')}
+${table}
 
 ${red.length > 0 ? `Failed:\n\n${red.join('\n')}` : 'Nothing failed.'}
 
