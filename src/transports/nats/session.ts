@@ -71,6 +71,7 @@ export class Session {
       const { epochs } = this.#state
       const epoch = (epochs.at(-1) as { id: string }).id
       this.#trail.begin(epoch, after === null)
+      if (after === null) this.#sweeper.forget(this.#names.start)
       this.#reached = after ?? 0
       this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
       if (this.#over) return
