@@ -203,6 +203,7 @@ test("a ttl of memis's is the server's too: the KV client sees the item vanish, 
     ['PUT', 'PURGE'],
   )
   assert.deepStrictEqual(told.slice(2), [['expire', 'coldplay', { genre: 'Alternative' }]])
+  assert.deepStrictEqual(scene.complaints.errors, [])
   watch.stop()
   await watching
 })
@@ -240,6 +241,7 @@ test(
       told.slice(2).map(([event]) => event),
       ['set', 'delete', 'set'],
     )
+    assert.deepStrictEqual(scene.complaints.errors, [])
     scene.replay.check()
   },
   ['2.15'],

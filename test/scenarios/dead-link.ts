@@ -59,7 +59,7 @@ async function twoSides(
 export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: string, livenessTimeout = 1500) {
   const noticed: number[] = []
   const repaired: number[] = []
-  await twoSides(site, { livenessTimeout }, async ({ cut, loads, replay, proxy }) => {
+  await twoSides(site, { livenessTimeout }, async ({ cut, complaints, loads, replay, proxy }) => {
     for (let round = 0; round < 2; round++) {
       await Promise.all(loads.map((load) => load.more(200)))
       if (harm === 'freeze') proxy.freeze()
@@ -68,6 +68,8 @@ export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: strin
       assert.strictEqual(cut.freshness.state, 'stale')
       // It serves its last contents meanwhile.
       assert.strictEqual(cut.size, replay.items.size)
+      // And so does who only writes.
+      await until('the client knows', () => complaints.disconnects.length > round)
       if (harm === 'freeze') await loads[1].more(50)
       const ready = new Promise((resolve) => cut.once('ready', resolve))
       const from = performance.now()
