@@ -46,15 +46,26 @@ export function columnOf(file: string, title: string): Column | undefined {
 /** Of a clause on a store: the tests that passed, by file. */
 export function evidence(files: readonly FileReport[]): Map<string, Map<string, number>> {
   const found = new Map<string, Map<string, number>>()
-  for (const { file, cases } of files) {
+  const count = (file: string, title: string, column: Column | undefined) => {
+    if (column === undefined) return
     const whole = shows[file]?.split(' ') ?? []
+    for (const clause of new Set([...(title.match(clauseOf) ?? []), ...whole])) {
+      const cell = found.get(`${clause} ${column}`) ?? new Map<string, number>()
+      found.set(`${clause} ${column}`, cell)
+      cell.set(file, (cell.get(file) ?? 0) + 1)
+    }
+  }
+  for (const { file, cases } of files) {
     for (const title of cases) {
-      const column = columnOf(file, title)
-      if (column === undefined) continue
-      for (const clause of new Set([...(title.match(clauseOf) ?? []), ...whole])) {
-        const cell = found.get(`${clause} ${column}`) ?? new Map<string, number>()
-        found.set(`${clause} ${column}`, cell)
-        cell.set(file, (cell.get(file) ?? 0) + 1)
+      const onValkey = /^on Valkey: (.*)$/.exec(title)?.[1]
+      if (onValkey === undefined) {
+        count(file, title, columnOf(file, title))
+        continue
+      }
+      // That file's tests were played once more, as they are.
+      const played = onValkey.endsWith('.ts') ? `test/redis/${onValkey}` : 'test/transports/redis.test.ts'
+      for (const each of files) {
+        if (each.file === played) for (const other of each.cases) count(played, other, 'Valkey')
       }
     }
   }

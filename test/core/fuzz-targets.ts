@@ -7,7 +7,7 @@ import type { Change } from '../../src/core/transport'
 import { decodeHeader, decodePage, decodePayload } from '../../src/transports/redis/decode'
 import type { Random } from '../simulation/random'
 import { FakeClock } from '../support/fake-clock'
-import { assertItem, assertSame, junk, mutate, type Target } from './fuzz'
+import { assertItem, assertSame, deep, junk, mutate, type Target } from './fuzz'
 
 const keys = ['coldplay', 'muse', '__proto__', 'a b', '{}:%', '🎉']
 
@@ -106,7 +106,10 @@ const page: Target = {
 
 const item: Target = {
   name: 'an item as the store has it',
-  make: (random) => (random.chance(0.3) ? parsed(mutate(random, '{"a":{"b":[1,{"c":null}]},"d":"e"}')) : junk(random)),
+  make(random) {
+    if (random.chance(0.001)) return deep(random, 30_000)
+    return random.chance(0.3) ? parsed(mutate(random, '{"a":{"b":[1,{"c":null}]},"d":"e"}')) : junk(random)
+  },
   decode(input) {
     const found = decodeItem(input)
     if (found === undefined) return

@@ -4,7 +4,7 @@
  * million of each.
  */
 import assert from 'node:assert'
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { Random } from '../simulation/random'
 
 export interface Target {
@@ -29,7 +29,7 @@ export function fuzz(target: Target, count: number, seed: number): void {
   for (let i = 1; i <= count; i++) {
     const input = target.make(random)
     const wrong = (error: unknown) => {
-      const text = JSON.stringify(input)?.slice(0, 2000)
+      const text = inspect(input, { depth: 8, maxStringLength: 2000, breakLength: Infinity })
       return new Error(`seed ${seed}, input ${i}: ${(error as Error).stack}\n${text}`)
     }
     try {
@@ -128,9 +128,9 @@ export function junk(random: Random, depth = 0): unknown {
 }
 
 /** Nested so deep that who walks it must not do so without end. */
-function deep(random: Random): unknown {
+export function deep(random: Random, levels = random.int(random.chance(0.2) ? 1500 : 5)): unknown {
   let value: unknown = 1
-  for (let i = random.int(random.chance(0.2) ? 1500 : 5); i > 0; i--) value = i % 2 ? [value] : { value }
+  for (let i = levels; i > 0; i--) value = i % 2 ? { value } : [value]
   return value
 }
 
