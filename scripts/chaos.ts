@@ -7,10 +7,10 @@
  * The seed decides what is done, and when; a real server and real processes do not give the same run twice.
  * `--report FILE` leaves the figures as JSON.
  */
-import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { run, type Verdict } from '../test/chaos/run'
 import { summarize } from '../test/chaos/summary'
+import { writeReport } from './guarantees/reports'
 
 const { values } = parseArgs({
   options: {
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   for (const { name, count, median, worst } of faults) {
     console.log(`  ${name}: ${count} times, repaired in ${median} ms (median), ${worst} ms (worst)`)
   }
-  if (report !== undefined) writeFileSync(report, JSON.stringify(summary, null, 1))
+  if (report !== undefined) writeReport(report, summary)
   process.exitCode = failed.length > 0 ? 1 : 0
 }
 

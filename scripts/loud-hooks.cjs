@@ -1,4 +1,6 @@
-// uvu drops what a hook throws: a server that did not start would fail every test and say nothing. Here it is printed.
+// uvu drops what a hook throws: a server that did not start would fail every test and say nothing. Here it is printed. And it
+// tells no titles: here those that passed are written to the file MEMIS_CASES.
+const { appendFileSync } = require('node:fs')
 const uvu = require('uvu')
 
 function loud(hook) {
@@ -21,6 +23,17 @@ function withLoudHooks(test) {
   return test
 }
 
+function withTitles(test) {
+  const file = process.env.MEMIS_CASES
+  if (!file) return test
+  const add = (title, handler) =>
+    test(title, async (context) => {
+      await handler(context)
+      appendFileSync(file, `${title.replace(/\s+/g, ' ')}\n`)
+    })
+  return Object.assign(add, test)
+}
+
 const { suite } = uvu
-uvu.suite = (...args) => withLoudHooks(suite(...args))
+uvu.suite = (...args) => withTitles(withLoudHooks(suite(...args)))
 withLoudHooks(uvu.test)

@@ -19,6 +19,8 @@ export interface Verdict {
   skips: string[]
   /** What was measured: the lines `# …` of the output. */
   notes: string[]
+  /** The titles of the tests that passed, of which uvu itself tells the number alone. */
+  cases: string[]
   output: string
   ms: number
 }
@@ -34,7 +36,7 @@ export async function runSuite(file: string, timeout: number, env: NodeJS.Proces
   const { FORCE_COLOR: _, ...inherited } = process.env
   // Detached: a process group of its own, so that whatever the file has started ends with it.
   const child = spawn(process.execPath, ['--require', join(__dirname, 'loud-hooks.cjs'), '--import', 'tsx', file], {
-    env: { ...inherited, NO_COLOR: '1', MEMIS_TMP: temp, ...env },
+    env: { ...inherited, NO_COLOR: '1', MEMIS_TMP: temp, MEMIS_CASES: join(temp, 'cases'), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
@@ -54,6 +56,7 @@ export async function runSuite(file: string, timeout: number, env: NodeJS.Proces
   await new Promise((resolve) => child.on('close', resolve))
   clearTimeout(timer)
   running.delete(group)
+  const titles = await readFile(join(temp, 'cases'), 'utf8').catch(() => '')
   rmSync(temp, { recursive: true, force: true })
 
   const blocks = [...output.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm)]
@@ -65,7 +68,8 @@ export async function runSuite(file: string, timeout: number, env: NodeJS.Proces
   const notes = linesWith('#', output)
   if (skips.length < skipped) faults.push(`${skipped - skips.length} tests were skipped without a reason`)
   const failed = Math.max(total - passed, faults.length > 0 ? 1 : 0)
-  return { passed, failed, skipped, faults, skips, notes, output, ms: performance.now() - start }
+  const cases = titles.split('\n').filter(Boolean)
+  return { passed, failed, skipped, faults, skips, notes, cases, output, ms: performance.now() - start }
 }
 
 /** Ends what still runs, for a runner that is interrupted itself. */

@@ -1,6 +1,7 @@
 /**
  * Runs many seeds of the simulation: `npx tsx scripts/simulate.ts --seeds 100000 --steps 1000 --from 1`. Prints each seed
  * that violates an invariant, with the command that replays it; `--seed 4711` replays one, and prints its last steps.
+ * `--report FILE` leaves the figures as JSON.
  */
 import { parseArgs } from 'node:util'
 import { run, type Verdict } from '../test/simulation/run'
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     steps: { type: 'string', default: '1000' },
     most: { type: 'string', default: '10' },
+    report: { type: 'string' },
   },
 })
 
@@ -23,11 +25,11 @@ async function main(): Promise<void> {
   const start = performance.now()
   const faults = new Map<string, number>()
   let failed = 0
-  let longest = 0
+  const repairs: number[] = []
   let seed = from
   for (; seed < from + seeds && failed < Number(values.most); seed++) {
     const verdict = await run(seed, steps)
-    longest = Math.max(longest, verdict.repair)
+    repairs.push(verdict.repair)
     for (const [name, count] of Object.entries(verdict.injected)) faults.set(name, (faults.get(name) ?? 0) + count)
     if (verdict.violation === null) continue
     failed++
@@ -37,7 +39,17 @@ async function main(): Promise<void> {
   const ran = seed - from
   console.log(`${ran} seeds of ${steps} steps in ${seconds.toFixed(1)} s, ${(ran / seconds).toFixed(1)} a second`)
   console.log(`faults: ${[...faults].map(([name, count]) => `${name} ${count}`).join(', ')}`)
-  console.log(`longest repair ${Math.round(longest)} ms of virtual time, ${failed} failed`)
+  repairs.sort((a, b) => a - b)
+  const worst = Math.round(repairs.at(-1) ?? 0)
+  console.log(`longest repair ${worst} ms of virtual time, ${failed} failed`)
+  if (values.report !== undefined) {
+    // Only then: the mutants have a copy of this file without the rest of its folder.
+    const { writeReport } = await import('./guarantees/reports.js')
+    const repair = { median: Math.round(repairs[Math.floor(repairs.length / 2)] ?? 0), worst }
+    const command = `npx tsx scripts/simulate.ts --seeds ${seeds} --steps ${steps} --from ${from}`
+    const figures = { seeds: ran, steps, failed, repair, faults: Object.fromEntries(faults) }
+    writeReport(values.report, { command, ...figures })
+  }
   process.exitCode = failed > 0 ? 1 : 0
 }
 

@@ -3,6 +3,7 @@
  *
  *   npm test -- redis        only the files whose path contains "redis"; no types, lint or coverage
  *   npm run test:all         the slow suites (*.slow.ts) as well
+ *   npm run test:all -- --report FILE      leaves the verdicts as JSON, for scripts/guarantees.ts
  *
  * Everything that was checked counts; the last line is the sum, and the exit code says the same.
  */
@@ -11,18 +12,24 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { reportCoverage } from './coverage'
-import { endSuites, runSuite } from './run-suite'
+import { writeReport } from './guarantees/reports'
+import { endSuites, runSuite, type Verdict } from './run-suite'
 
 const root = resolve(__dirname, '..')
 const atOnce = 3
-const timeout = 120_000
+const timeout = 240_000
 const slowTimeout = 900_000
 const wantedLines = 95
 
-const slow = process.argv.includes('--slow')
-const wanted = process.argv.slice(2).find((arg) => !arg.startsWith('-'))
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { slow: { type: 'boolean', default: false }, report: { type: 'string' } },
+})
+const { slow, report } = values
+const [wanted] = positionals
+const verdicts: (Omit<Verdict, 'output'> & { file: string })[] = []
 const dumps = mkdtempSync(join(tmpdir(), 'memis-coverage-'))
 const sum = { passed: 0, failed: 0, skipped: 0 }
 
@@ -53,6 +60,10 @@ async function main(): Promise<void> {
   }
   const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''
   console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)
+  if (report !== undefined) {
+    const command = `npm run ${slow ? 'test:all' : 'test'}${wanted ? ` -- ${wanted}` : ''}`
+    writeReport(report, { command, sum, files: verdicts.sort((a, b) => a.file.localeCompare(b.file)) })
+  }
   process.exitCode = sum.failed > 0 ? 1 : 0
 }
 
@@ -68,6 +79,8 @@ async function findFiles(): Promise<string[]> {
 async function suite(file: string): Promise<void> {
   const env = { NODE_V8_COVERAGE: dumps }
   const verdict = await runSuite(join(root, file), file.endsWith('.slow.ts') ? slowTimeout : timeout, env)
+  const { output: _, ...told } = verdict
+  verdicts.push({ file, ...told })
   const lines = [...verdict.notes, ...verdict.skips.map((skip) => `skipped: ${skip}`), ...verdict.faults]
   tell(file, verdict.ms, verdict, lines, verdict.failed > 0 ? verdict.output : '')
 }

@@ -11,8 +11,8 @@ export interface Arguments {
 
 export const usage = `Usage: npm run demo -- [store URL] [file.json] [--fast]
 
-  store URL   redis://127.0.0.1:6379, say: one process for each server. Without one: all in this
-              process, and nothing to install.
+  store URL   redis://127.0.0.1:6379 or nats://127.0.0.1:4222, say: one process for each server.
+              Without one: all in this process, and nothing to install.
   file.json   an array of objects, or an object of objects. Default: the 250 countries of the
               package world-countries.
   --fast      no pauses for reading`

@@ -96,6 +96,8 @@ export class Replica<T extends object> {
   #epoch: string | null = null
   /** Changes numbered so or lower say nothing new, whatever their key. */
   #floor = 0
+  /** So says the floor of old also to own answers that come late while everything is told anew. */
+  #settled = 0
   /** While the whole contents are told: the keys that were. */
   #told: Set<string> | null = null
   /** The store lost what came after `common`, and until `at` everything was known: what it has from before and is not held was gone. */
@@ -128,6 +130,7 @@ export class Replica<T extends object> {
       how === 'whole' ? 0 : (this.position?.n ?? 0),
       this.#cleared?.epoch === epoch ? this.#cleared.n : 0,
     )
+    this.#settled = epoch === this.position?.epoch && common === Infinity ? this.position.n : 0
     if (epoch !== this.#epoch || this.#ahead.size > 0) this.#fork(epoch, common)
     else if (epoch === this.position?.epoch && common < Infinity) this.#renumber((_, n) => (n > common ? 0 : n))
   }
@@ -149,7 +152,6 @@ export class Replica<T extends object> {
     this.#told = null
     this.#cause = 'live'
     this.#floor = Math.max(this.#floor, n)
-    this.#lapse = null
     this.position = { epoch: this.#epoch as string, n, past: this.#past }
     this.#forget()
     return caughtUp
@@ -180,7 +182,7 @@ export class Replica<T extends object> {
 
   #take(write: KeyWrite, n: number, { gone = 'delete', leftMs }: Taken): void {
     const { key } = write
-    const known = this.#known(key)
+    const known = this.entries.has(key) ? this.#known(key) : Math.max(this.#known(key), this.#settled)
     // Answers come in the order of the calls: one that is ahead counts over all else, until another one comes.
     const later = n === Infinity || this.#ahead.delete(key)
     // A number that is known is the echo's, which came first; of a delete, it may be the item's own.
@@ -409,7 +411,8 @@ export class Replica<T extends object> {
       this.#left.delete(epoch)
       this.doubts.lower(common)
       const { position } = this
-      if (this.#restores && position !== null && position.n > common) this.#lapse = { at: position, common }
+      if (this.#restores && position !== null && position.n > common)
+        this.#lapse = { at: { epoch: position.epoch, n: position.n }, common }
     }
     for (const own of this.#ahead.values()) if (own.epoch !== epoch) this.#leave(own.epoch)
     this.#renumber((key, n) => {

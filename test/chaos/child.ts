@@ -1,5 +1,6 @@
 /** A process that has nothing to live for but a member: it answers what it is asked, and ends by itself once all is closed. */
 import { Member, type Spec } from './member'
+import { serve } from './process'
 
 let member: Member
 
@@ -7,7 +8,7 @@ const crashed = (error: unknown) => member.fail('crash', `${(error as Error)?.st
 process.on('uncaughtException', crashed)
 process.on('unhandledRejection', crashed)
 
-const answers: Record<string, (argument: never) => unknown> = {
+serve({
   start(spec: Spec) {
     member = new Member(spec)
     return member.start()
@@ -22,16 +23,4 @@ const answers: Record<string, (argument: never) => unknown> = {
     await member.close()
     return { report: member.report(), violations: member.violations }
   },
-}
-
-process.on('message', async ({ id, what, argument }: { id: number; what: string; argument: unknown }) => {
-  const answer = await Promise.resolve(answers[what]?.(argument as never)).then(
-    (value) => ({ id, value }),
-    (error: Error) => ({ id, error: error.stack }),
-  )
-  // Its parent may be gone: then it goes, too.
-  process.send?.(answer, () => {})
 })
-// A parent that was killed says no goodbye; one that disconnects waits for this process to end by itself.
-const parent = process.ppid
-setInterval(() => process.ppid !== parent && process.exit(1), 1000).unref()

@@ -28,6 +28,8 @@ export class Follower {
   readonly #newest = new Map<string, { epoch: string; n: number }>()
   /** The number of the last item that was seen of a key that one alone writes. */
   readonly #last = new Map<string, number>()
+  /** The last few events of each key, for whoever looks for the reason. */
+  readonly #history = new Map<string, string[]>()
   readonly #name: string
   readonly #mode: Mode
   readonly #fail: Fail
@@ -64,6 +66,11 @@ export class Follower {
     this.#last.clear()
   }
 
+  /** What was last told of a key. */
+  historyOf(key: string): string {
+    return this.#history.get(key)?.join(', ') ?? 'nothing was told of it'
+  }
+
   /** The events, replayed, must be the replica. */
   check(): void {
     const { state } = this.collection.freshness
@@ -77,7 +84,7 @@ export class Follower {
   }
 
   #set(key: string, item: Readonly<Item>, info: ChangeInfo<Item>): void {
-    this.#told('set', key, info)
+    this.#told('set', key, item, info)
     if (this.collection.get(key) !== item) this.#wrong('E2', `in its event, ${key} is not yet the item`)
     if (isDeepStrictEqual(item, info.previous)) this.#wrong('E3', `${key} was told, though it is as before`)
     if (!isGenuine(key, item)) this.#wrong('invented', `${key} is ${JSON.stringify(item)}, which nobody wrote`)
@@ -85,7 +92,7 @@ export class Follower {
     if (owner !== undefined && owner !== item.by) this.#wrong('invented', `${key} is of ${item.by}`)
     if (owner !== undefined && this.#mode === 'kept') {
       const last = this.#last.get(key) ?? -1
-      if (item.n <= last) this.#wrong('K1', `${key} went from item ${last} back to ${item.n}`)
+      if (item.n <= last) this.#wrong('K1', `${key} went from item ${last} back to ${item.n}: ${this.historyOf(key)}`)
       this.#last.set(key, item.n)
     }
     this.seen.add(`${item.by} ${item.n}`)
@@ -94,25 +101,28 @@ export class Follower {
   }
 
   #gone(event: 'expire' | 'delete', key: string, last: Readonly<Item>, info: ChangeInfo<Item>): void {
-    this.#told(event, key, info)
+    this.#told(event, key, last, info)
     if (this.collection.has(key)) this.#wrong('E2', `in its ${event} event, ${key} is still there`)
     if (!this.#shadow.has(key)) this.#wrong('E2', `${event} of ${key}, which was not there`)
     if (last !== this.#shadow.get(key)) this.#wrong('E1', `${event} of ${key}: last is not what get gave`)
     if (event === 'delete' && isSteady(key) && this.#mode !== 'accept') {
-      this.#wrong('false delete', `${key}, which nobody ever deleted`)
+      this.#wrong('false delete', `${key}, which nobody ever deleted: ${this.historyOf(key)}`)
     }
-    // Else it may be of a later item that this replica never had: it expired while the replica was out of touch, or it was
-    // found expired by a delete.
-    if (event === 'expire' && info.cause === 'live' && ownerOf(key) !== undefined) {
+    // Else it is of a later item that this replica never had, and that has expired by now.
+    if (event === 'expire' && this.#numberOf(key) === info.revision) {
       const left = last.ttl === null ? Infinity : last.at + last.ttl - Date.now()
-      if (left > clockSlack) this.#wrong('X1', `${key} expired ${left} ms too early`)
+      if (left > clockSlack) this.#wrong('X1', `${key} expired ${left} ms too early: ${this.historyOf(key)}`)
     }
     this.#rises(key, info.revision, false)
     this.#shadow.delete(key)
   }
 
-  #told(event: string, key: string, info: ChangeInfo<Item>): void {
+  #told(event: string, key: string, item: Readonly<Item>, info: ChangeInfo<Item>): void {
     this.events++
+    const history = this.#history.get(key) ?? []
+    this.#history.set(key, history)
+    history.push(`${Date.now() % 100_000} ${event} ${item.by} ${item.n} ${info.revision} ${info.cause}`)
+    if (history.length > 6) history.shift()
     if (this.expected === 'idle') this.#wrong('R3', `${event} of ${key} after it was unsubscribed`)
     if (info.previous !== this.#shadow.get(key)) this.#wrong('E1', `${event} of ${key}: previous is another`)
     const cause = this.expected === 'syncing' ? 'resync' : 'snapshot'
@@ -128,9 +138,14 @@ export class Follower {
     if (n === 0) return void this.#newest.delete(key)
     const newest = this.#newest.get(key)
     if (newest?.epoch === epoch && (n < newest.n || (strictly && n === newest.n))) {
-      this.#wrong('K1', `${key} went from ${newest.n} back to ${n}`)
+      this.#wrong('K1', `${key} went from ${newest.n} back to ${n}: ${this.historyOf(key)}`)
     }
     this.#newest.set(key, { epoch, n })
+  }
+
+  #numberOf(key: string): string | undefined {
+    const newest = this.#newest.get(key)
+    return newest && `${newest.epoch}.${newest.n}`
   }
 
   #ready({ cause, size, lost, restored }: ReadyInfo): void {

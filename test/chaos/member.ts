@@ -236,13 +236,15 @@ export class Member {
   }
 
   /** Read your writes: of a key that nobody else writes, this item or a newer one. */
-  #checkOwn({ collection, expected }: Follower, key: string, n: number, mayBeGone: boolean): void {
+  #checkOwn(follower: Follower, key: string, n: number, mayBeGone: boolean): void {
+    const { collection, expected } = follower
     if (expected === 'idle') return
     const held = collection.get(key)
     if (held === undefined ? !mayBeGone : held.n < n) {
       // Set again with a ttl since, it may have expired.
       if (held === undefined && !isSteady(key) && this.#n > n) return
-      this.fail('W3', `${this.#spec.name}: ${key} is ${held?.n} once item ${n} was acknowledged`)
+      const told = `${expected}, at ${Date.now() % 100_000}: ${follower.historyOf(key)}`
+      this.fail('W3', `${this.#spec.name}: ${key} is ${held?.n} once item ${n} was acknowledged; ${told}`)
     }
   }
 

@@ -4,7 +4,11 @@ import { startRedis } from '../support/servers'
 import type { ChaosStore, Mischief } from './store'
 
 export async function redisStore(persistent: boolean, binary: 'redis-server' | 'valkey-server'): Promise<ChaosStore> {
-  const server = await startRedis({ persistence: persistent ? 'aof' : 'none', binary })
+  const server = await startRedis({
+    persistence: persistent ? 'aof' : 'none',
+    binary,
+    args: ['--slowlog-log-slower-than', '1000', '--slowlog-max-len', '10000'],
+  })
 
   /** Each time a connection of its own: the server dies now and then. */
   async function withRaw<R>(run: (raw: Raw) => Promise<R>): Promise<R> {
@@ -20,6 +24,7 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
   return {
     server,
     persistent,
+    retentions: [500, 600_000],
     mischiefs: [
       command('SCRIPT FLUSH', false, 'SCRIPT', 'FLUSH'),
       command('CLIENT KILL TYPE pubsub', false, 'CLIENT', 'KILL', 'TYPE', 'pubsub'),
@@ -35,6 +40,16 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
           .trim()
           .split('\n')
         return list.filter((line) => !line.startsWith(`id=${own} `))
+      }),
+    work: () =>
+      withRaw(async (raw) =>
+        Number(/total_commands_processed:(\d+)/.exec(String(await raw.send('INFO', 'stats')))?.[1]),
+      ),
+    slowest: () =>
+      withRaw(async (raw) => {
+        const list: [id: number, at: number, microseconds: number][] = await raw.send('SLOWLOG', 'GET', '-1')
+        await raw.send('SLOWLOG', 'RESET')
+        return Math.max(0, ...list.map(([, , microseconds]) => microseconds)) / 1000
       }),
     restart: () => server.restart(),
     stop: () => server.stop(),

@@ -52,7 +52,7 @@ export class World {
       auditInterval: random.pick([200, 1000, 2000]),
       maxPending: random.pick([8, 100_000, 100_000]),
       // Who was away for longer puts nothing back: then nothing is said of what the store lost.
-      retention: mode === 'lost' ? 600_000 : random.pick([500, 600_000]),
+      retention: mode === 'lost' ? 600_000 : random.pick(store.retentions),
       dataLoss: mode === 'accept' ? 'accept' : 'restore',
     }
     this.#pause = random.pick([20, 60, 200])

@@ -43,7 +43,7 @@ class Store {
   }
 
   get epoch(): string {
-    return `e${this.#epochs}`
+    return `e${String(this.#epochs).padStart(4, '0')}` // names sort as their epochs do
   }
 
   take(write: Write): Taken {

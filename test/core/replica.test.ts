@@ -654,6 +654,19 @@ test('what the store lost is kept and in doubt, what was deleted as well; what i
   assert.deepEqual(replica.doubts.takeReport(), { lost: 2, restored: 0 })
 })
 
+test('an own answer that comes late, while everything is told anew, brings back nothing that was gone before', () => {
+  const { replica, begin, ownSet, words, contents } = make({ contents: { a: { v: 'a' }, b: { v: 'b' } } })
+  begin('delta', 'e1', Infinity)
+  replica.changes([gone('c', 4)])
+  replica.live(4)
+  begin('whole', 'e1', Infinity)
+  ownSet('d', 'set before it was deleted, and forgotten', 3)
+  assert.deepEqual(words(), [])
+  begin('delta', 'e1', Infinity)
+  replica.live(4)
+  assert.deepEqual(contents(), { a: { v: 'a' }, b: { v: 'b' } })
+})
+
 test('where the store is to be believed, what it lost is deleted', () => {
   const { replica, words } = makeLost({ restores: false })
   replica.changes([told('old', 1, { v: 'old' })])
@@ -888,6 +901,101 @@ test('lost twice: what is in doubt keeps its first origin', () => {
   assert.deepEqual(replica.doubts.get('b')?.origin, { epoch: 'e1', n: 6 })
   assert.deepEqual(contents(), { a: { v: 'a' } })
   assert.deepEqual(replica.restoration('a')?.restores, { epoch: 'e3', floor: 0, origin: { epoch: 'e1', n: 5 } })
+})
+
+test('an answer out of a former epoch is no news, also to who subscribed after that', () => {
+  const { replica, begin, ownSet, ownDelete, words } = make()
+  begin('whole', 'e2', 0)
+  replica.changes([told('a', 1, { v: 'a' })])
+  replica.live(1)
+  words()
+  ownDelete('a', 7, 'e1')
+  ownSet('b', 1, 8, { epoch: 'e1' })
+  assert.deepEqual(words(), [])
+  ownDelete('a', 2, 'e3')
+  assert.deepEqual(words(), ['delete a'], 'one of a later epoch is')
+})
+
+test('what the store has from before its loss and the replica did not hold was deleted: that is put back', () => {
+  const { replica, own, words, contents } = makeLost()
+  const origin = { epoch: 'e1', n: 6 }
+  replica.changes([
+    told('old', 1, { v: 'old' }),
+    told('c', 2, { v: 'c' }),
+    told('since', 3, { v: 1 }),
+    told('junk', 2, []),
+  ])
+  replica.live(3)
+  assert.deepEqual(replica.restoration('c'), { kind: 'delete', key: 'c', restores: { epoch: 'e2', floor: 2, origin } })
+  for (const key of ['since', 'junk']) assert.equal(replica.restoration(key), undefined)
+  own(replica.restoration('c') as Write, 4, { epoch: 'e2' })
+  assert.deepEqual(words(), ['set since'])
+  assert.deepEqual(contents(), { old: { v: 'old' }, a: { v: 'a' }, since: { v: 1 } })
+})
+
+test('where the store is to be believed, it is not', () => {
+  const { replica, words } = makeLost({ restores: false })
+  replica.changes([told('old', 1, { v: 'old' }), told('c', 2, { v: 'c' })])
+  replica.live(2)
+  assert.deepEqual(words(), ['set c', 'delete a'])
+})
+
+test('an own clear ends what is in doubt: nothing is put back after it, nor what the store had from before', () => {
+  const { replica, ownClear, contents, words } = makeLost()
+  replica.changes([told('old', 1, { v: 'old' }), told('a', 1, { v: 'older' })])
+  replica.live(2)
+  ownClear(3, 'e2')
+  assert.equal(replica.doubts.size, 0)
+  replica.giveUp()
+  assert.deepEqual(contents(), {})
+  assert.deepEqual(words().sort(), ['delete a', 'delete old'])
+})
+
+test('what was deleted while it was on its way back, and is there again, is as the store has it', () => {
+  const { replica, own, words } = makeLost()
+  replica.live(2)
+  const write = replica.restoration('a') as Write
+  replica.changes([gone('a', 3)])
+  own(write, 4, { epoch: 'e2' })
+  assert.deepEqual(words(), ['delete old', 'delete a', 'set a'])
+})
+
+test('what is in doubt, and is not put back any more, is as the whole contents tell', () => {
+  const { replica, begin, words, contents } = makeLost()
+  replica.live(2)
+  words()
+  // It was away for too long.
+  begin('delta', 'e3', 2)
+  assert.equal(replica.doubts.size, 0)
+  assert.equal(replica.from?.whole, true)
+  begin('whole', 'e3', Infinity)
+  replica.changes([told('a', 1, { v: 'older' })])
+  replica.live(2)
+  assert.deepEqual(words(), ['set a'])
+  assert.deepEqual(contents(), { a: { v: 'older' } })
+})
+
+test('marks that are old go also where nothing else is deleted', () => {
+  const { replica, begin, clock, words } = make({ contents: {}, retention: 20_000 })
+  replica.changes([gone('a', 5)])
+  replica.live(5)
+  clock.advance(20_001)
+  replica.live(5)
+  begin('whole', 'e1', Infinity)
+  replica.changes([told('a', 4, {})])
+  assert.deepEqual(words(), ['set a'])
+})
+
+test('however short the retention, contents that are under way do not bring back what has expired', () => {
+  const { replica, begin, clock, words } = make({ contents: {}, retention: 0 })
+  replica.changes([told('a', 5, {}, 10)])
+  replica.live(5)
+  clock.advance(10)
+  replica.live(5)
+  begin('whole', 'e1', Infinity)
+  replica.changes([told('a', 5, {}, 1)])
+  replica.live(5)
+  assert.deepEqual(words(), ['set a', 'expire a'])
 })
 
 test('numbers of the same epoch that the store never gave are taken back', () => {

@@ -162,7 +162,7 @@ test('who was away while all marks went with an index that expired is told of wh
   await using server = await redisServer()
   await using raw = await Raw.connect(server.url)
   const proxy = await startProxy(server.port)
-  await using _ = { [Symbol.asyncDispose]: () => proxy.close() }
+  await using _proxy = { [Symbol.asyncDispose]: () => proxy.close() }
   const retention = 300
   await using away = createClient({ transport: 'redis', url: `redis://127.0.0.1:${proxy.port}`, retention })
   await using here = createClient({ transport: 'redis', url: server.url, retention })
@@ -197,6 +197,33 @@ test('no more than so many marks are kept, however long the retention', async ()
   const marks = Number(await scene.raw.send('ZCARD', `${base}/ttl`))
   assert.ok(marks <= 100_000 && marks > 90_000, `${marks} marks`)
   await scene.whole(2)
+})
+
+test('what was deleted since the loss is not put back, though the mark of that is no more', async () => {
+  await using server = await redisServer()
+  await using raw = await Raw.connect(server.url)
+  await using client = createClient({ transport: 'redis', url: server.url, retention: 50 })
+  const items = client.database('test').collection<Item>('items')
+  await items.set('stays', { n: 1 })
+  const place = { prefix: undefined, database: 'test', collection: 'items' }
+  const item = { item: {}, json: '{}', fields: [], bytes: 2 }
+  const epoch = /([\w-]+):0$/.exec(await raw.send('HGET', `${base}/meta`, 'epochs'))?.[1] ?? ''
+  let sequence = 0
+  const putBack = async (key: string) => {
+    const restores = { epoch, floor: 0, origin: { epoch: '0', n: 1 } }
+    const writes = [{ kind: 'set', key, item, ttlMs: null, restores } as const]
+    const { outcomes } = await client.transport.write(place, { writer: 'w', sequence: ++sequence, writes })
+    return 'n' in (outcomes[0] ?? {})
+  }
+  assert.strictEqual(await putBack('lost'), true)
+  await items.set('deleted', { n: 2 })
+  await items.delete('deleted')
+  assert.strictEqual(await putBack('deleted'), false)
+  await until('the mark has gone', async () => {
+    await items.set('stays', { n: 2 })
+    return (await raw.send('ZSCORE', `${base}/log`, 'deleted')) === null
+  })
+  assert.strictEqual(await putBack('deleted'), false)
 })
 
 test('a batch that is given again is answered with the time that its items have left', async () => {

@@ -1,7 +1,20 @@
 /** The server dies, or cuts its clients off, while writes run: nothing is lost, nothing is told twice, all are equal soon. */
 import assert from 'node:assert'
 import { type Client, type Collection, createClient } from '../../src'
-import { Complaints, Load, note, Raw, Replay, readStore, redisServer, suite, until, untilEqual } from './support'
+import {
+  baseOf,
+  Complaints,
+  Load,
+  note,
+  Raw,
+  Replay,
+  readStore,
+  redisServer,
+  rejection,
+  suite,
+  until,
+  untilEqual,
+} from './support'
 
 const test = suite('outage')
 
@@ -125,6 +138,32 @@ test('SCRIPT FLUSH, fifty times, during writes: nobody notices', async () => {
     },
   )
   note(`SCRIPT FLUSH: equal ${took.toFixed(0)} ms after the last`)
+})
+
+test('while the server is away the newest write of each key waits, within bounds; all callers settle (W6)', async () => {
+  await using server = await redisServer()
+  await using raw = await Raw.connect(server.url)
+  await using client = createClient({ transport: 'redis', url: server.url, maxPending: 10 })
+  const { collection: items, replay } = new Node(client)
+  await items.subscribe()
+  await items.set('before', { n: 0 })
+  const head = async (of: Raw) => Number(await of.send('HGET', `${baseOf('test', 'items')}/meta`, 'head'))
+  assert.strictEqual(await head(raw), 1)
+  await server.kill()
+  await until('it knows', () => items.freshness.state === 'stale')
+  const writes = Array.from({ length: 5000 }, (_, n) => items.set(`key ${n % 10}`, { n }))
+  const refused = await rejection(items.set('one too many', { n: 0 }))
+  assert.deepStrictEqual([refused.code, refused.stored], ['TOO_MANY_PENDING', 'no'])
+  await server.restart()
+  await Promise.all(writes)
+  await using back = await Raw.connect(server.url)
+  const store = await readStore(back, 'items')
+  for (let k = 0; k < 10; k++) assert.deepStrictEqual(store.get(`key ${k}`), { n: 4990 + k })
+  await until('it is live', () => items.freshness.state === 'live')
+  // Ten, and what was put back since the server had lost it.
+  assert.ok((await head(back)) <= 12, `${await head(back)} writes`)
+  replay.check()
+  assert.strictEqual(replay.events, 11)
 })
 
 test('who was away for a moment reads what changed, not everything, also after a restart (K5)', async () => {

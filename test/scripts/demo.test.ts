@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
+import { connect } from 'nats'
 import { createClient } from 'redis'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -13,7 +14,7 @@ import { differences } from '../../scripts/demo/differences'
 import { draw } from '../../scripts/demo/picture'
 import { type Item, readRecords } from '../../scripts/demo/records'
 import { Stage } from '../../scripts/demo/stage'
-import { startRedis } from '../support/servers'
+import { startNats, startRedis } from '../support/servers'
 
 const test = suite('demo')
 
@@ -46,6 +47,12 @@ function file(name: string, text: string): string {
 
 /** What is in the store for longer than some minutes. */
 async function lasting(url: string): Promise<string[]> {
+  if (url.startsWith('nats:')) {
+    const connection = await connect({ servers: new URL(url).host })
+    const names = await (await connection.jetstreamManager()).streams.names().next()
+    await connection.close()
+    return names
+  }
   const client = createClient({ url })
   await client.connect()
   const keys: string[] = []
@@ -135,39 +142,44 @@ test('a store that cannot be reached', async () => {
   assert.not.match(output, 'secret')
 })
 
-test('on Redis, with a process for each server; also when it is interrupted or killed', async () => {
-  const server = await startRedis()
-  try {
-    const whole = demo(server.url)
-    const [interrupted] = await Promise.all([
-      endAt('4/8', server.url, (pid) => process.kill(-pid, 'SIGINT')),
-      endAt('4/8', server.url, (pid) => process.kill(pid, 'SIGKILL')),
-    ])
-    assert.is(interrupted.code, 130, interrupted.output)
-    // The servers end with it, each as soon as it notices.
-    const soon = performance.now() + 20_000
-    const lives = () => {
-      try {
-        return process.kill(-interrupted.pid, 0)
-      } catch {
-        return false
+for (const [name, startServer] of [
+  ['Redis', startRedis],
+  ['NATS', () => startNats()],
+] as const) {
+  test(`on ${name}, with a process for each server; also when it is interrupted or killed`, async () => {
+    const server = await startServer()
+    try {
+      const whole = demo(server.url)
+      const [interrupted] = await Promise.all([
+        endAt('4/8', server.url, (pid) => process.kill(-pid, 'SIGINT')),
+        endAt('4/8', server.url, (pid) => process.kill(pid, 'SIGKILL')),
+      ])
+      assert.is(interrupted.code, 130, interrupted.output)
+      // The servers end with it, each as soon as it notices.
+      const soon = performance.now() + 20_000
+      const lives = () => {
+        try {
+          return process.kill(-interrupted.pid, 0)
+        } catch {
+          return false
+        }
       }
+      while (lives()) {
+        assert.ok(performance.now() < soon, 'a server outlives the demo')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      const { code, output } = await whole.done
+      assert.is(code, 0, output)
+      assert.match(output, /\nAll 4 replicas are equal: 250 items, compared one by one\.\n$/)
+      // The servers of the killed one do that by themselves.
+      const deadline = performance.now() + 5000
+      while ((await lasting(server.url)).length > 0 && performance.now() < deadline) await sleep(50)
+      assert.equal(await lasting(server.url), [])
+    } finally {
+      await server.stop()
     }
-    while (lives()) {
-      assert.ok(performance.now() < soon, 'a server outlives the demo')
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-    const { code, output } = await whole.done
-    assert.is(code, 0, output)
-    assert.match(output, /\nAll 4 replicas are equal: 250 items, compared one by one\.\n$/)
-    // The servers of the killed one do that by themselves.
-    const deadline = performance.now() + 5000
-    while ((await lasting(server.url)).length > 0 && performance.now() < deadline) await sleep(50)
-    assert.equal(await lasting(server.url), [])
-  } finally {
-    await server.stop()
-  }
-})
+  })
+}
 
 /** In a process group of its own, all of which Ctrl-C in a terminal reaches. */
 async function endAt(text: string, url: string, end: (pid: number) => void) {

@@ -11,9 +11,9 @@ const run = (name: string, timeout = 20_000) =>
 
 test('a good file: counts, reasons and notes', async () => {
   const verdict = await run('passes')
-  const { passed, failed, skipped, faults, skips, notes } = verdict
+  const { passed, failed, skipped, faults, skips, notes, cases } = verdict
   assert.equal(
-    { passed, failed, skipped, faults, skips, notes },
+    { passed, failed, skipped, faults, skips, notes, cases },
     {
       passed: 2,
       failed: 0,
@@ -21,6 +21,7 @@ test('a good file: counts, reasons and notes', async () => {
       faults: [],
       skips: ['K9 in full: the store cannot'],
       notes: ['3 things measured', 'and one behind a dot'],
+      cases: ['one', 'two'],
     },
   )
 })

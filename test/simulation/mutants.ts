@@ -70,7 +70,7 @@ export const mutants: readonly Mutant[] = [
     'this.#floor = Math.max(this.#floor, n)\n    this.position',
     'this.position',
   ),
-  mutant('another epoch is no fork', replica, 'this.#fork(epoch, common, restores)', 'this.#epoch = epoch'),
+  mutant('another epoch is no fork', replica, 'this.#fork(epoch, common)\n', 'this.#epoch = epoch\n'),
   mutant(
     'numbers of what was lost are kept',
     replica,
@@ -83,17 +83,22 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'what the store has from before its loss is told',
     replica,
-    'if (this.doubts.isOlder(change, this.#clock.now())) return\n',
+    'if (this.doubts.overrules(change, this.#clock.now())) return\n',
     '',
   ),
   mutant(
     'what is in doubt is dropped after whole contents',
     replica,
-    '!told.has(key) && this.doubts.get(key) === undefined &&',
-    '!told.has(key) &&',
+    'if (told.has(key) || this.doubts.get(key) !== undefined || entry.n > n) continue',
+    'if (told.has(key) || entry.n > n) continue',
   ),
   mutant('what was not told stays', replica, 'this.#dropUntold(this.#told, n)\n', ''),
-  mutant('what was not told is dropped, however new', replica, ' && entry.n <= n)\n', ')\n'),
+  mutant(
+    'what was not told is dropped, however new',
+    replica,
+    'this.doubts.get(key) !== undefined || entry.n > n) continue',
+    'this.doubts.get(key) !== undefined) continue',
+  ),
   mutant(
     'expiry is early',
     replica,
@@ -172,7 +177,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the store takes a batch twice',
     store,
-    'if (last?.sequence === sequence) return { written: last.written }',
+    'if (last?.sequence === sequence) return { written: repeated(last.written, writes, this.#clock.now() - last.at) }',
     '',
   ),
   mutant(
@@ -184,11 +189,11 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the store forgets deletes',
     store,
-    'else if (from !== null && n > (after ?? common)) changes.push({ kind: gone, key, n })',
+    'else if (from !== null && n > (after ?? common)) changes.push({ kind: gone, key, n, origin })',
     '',
   ),
   mutant('the store does not know that it forgot', store, 'this.#forgotten = Math.max(this.#forgotten, due.n)', ''),
-  mutant('the store puts back without condition', store, '!isOlder(before, restores)', 'false'),
+  mutant('the store puts back without condition', store, 'isOlder(before, restores))', 'true)'),
   mutant('the store puts back out of another epoch', store, 'restores.epoch !== this.at.epoch || ', ''),
   mutant('the store puts back over a clear', store, ' || this.#cleared > restores.floor', ''),
   mutant(
@@ -200,7 +205,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'a rollback begins no epoch',
     store,
-    'this.#epochs = [...epochs, { id: newId(), floor: head }]',
+    'this.#epochs = [...epochs, { id: this.#newEpoch(), floor: head }]',
     'this.#epochs = epochs.length > 0 ? [...epochs] : this.#epochs',
   ),
 ]

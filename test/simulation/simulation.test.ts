@@ -4,7 +4,7 @@ import { suite } from 'uvu'
 import { run } from './run'
 
 const steps = 1000
-const seeds = 1000
+const seeds = 2000
 const seedsATest = 100
 
 const test = suite('simulation')

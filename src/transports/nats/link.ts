@@ -17,6 +17,15 @@ const longestBackoff = 2000
 /** An answer of the server that takes longer (ms) is taken for lost. */
 const longestAnswer = 5000
 
+/**
+ * In a cluster, a question that comes while nobody leads is lost without a word: it is asked again in between (ms), so that it
+ * is answered as soon as somebody leads. Not what would make a second consumer.
+ */
+const repeatAfter = 500
+const repeatable = /^(?!CONSUMER\.CREATE)/
+/** Of more questions under way than this the server is just slow to answer. */
+const mostRepeated = 100
+
 /** Where connections come from. */
 export interface Source {
   /** Makes a new connection within so many ms. */
@@ -43,6 +52,8 @@ export class Link {
   readonly #listener: LinkListener
   #nc: NatsConnection | null = null
   #isUp = false
+  /** How many questions are under way. */
+  #asking = 0
   #wasUp = false
   #failures = 0
   #closed = false
@@ -91,12 +102,17 @@ export class Link {
   }
 
   async #ask(nc: NatsConnection, subject: string, question?: object): Promise<Answer> {
+    const isRepeated = repeatable.test(subject) && this.#asking < mostRepeated
+    this.#asking++
     try {
       const text = question === undefined ? '' : JSON.stringify(question)
-      const reply = await nc.request(`$JS.API.${subject}`, text, { timeout: this.patience })
+      const request = (timeout: number) => nc.request(`$JS.API.${subject}`, text, { timeout })
+      const reply = await (isRepeated ? repeated(request, this.patience) : request(this.patience))
       return reply.json<Answer>()
     } catch (error) {
       throw translate(error)
+    } finally {
+      this.#asking--
     }
   }
 
@@ -195,19 +211,45 @@ export class Link {
     nc?.close().catch(() => {})
   }
 
-  /** A half-open connection takes what is sent and never answers: three beats of silence are the end of it. */
+  /**
+   * A half-open connection takes what is sent and never answers: three beats of silence are the end of it. A process that
+   * stood still for as long (stopped, or busy) cannot say that it was current meanwhile: it asks anew.
+   */
   #beat(nc: NatsConnection): void {
+    const { livenessTimeout } = this.#host
     let silent = 0
-    this.#heartbeat = setInterval(() => {
-      if (silent++ === 0)
-        nc.flush()
-          .then(() => (silent = 0))
-          .catch(() => {})
-      if (silent < 4) return
-      this.#lost(nc, disconnected('NATS does not answer'))
+    let beatAt = performance.now()
+    const end = (why: string) => {
+      this.#lost(nc, disconnected(why))
       if (!this.#isOwn) nc.reconnect().catch(() => {})
-    }, this.#host.livenessTimeout / 5)
+    }
+    this.#heartbeat = setInterval(() => {
+      const late = performance.now() - beatAt > livenessTimeout
+      beatAt = performance.now()
+      if (late) return end('the process stood still')
+      if (silent++ === 0) {
+        const heard = () => {
+          silent = 0
+        }
+        nc.flush().then(heard, () => {})
+      }
+      if (silent === 4) end('NATS does not answer')
+    }, livenessTimeout / 5)
   }
+}
+
+/** Resolves to the first answer; rejects as the first try does. */
+function repeated<R>(request: (timeout: number) => Promise<R>, patience: number): Promise<R> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    const ask = (left: number) => {
+      request(left)
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer))
+      if (left > 2 * repeatAfter) timer = setTimeout(() => ask(left - repeatAfter), repeatAfter)
+    }
+    ask(patience)
+  })
 }
 
 function destroy(sockets: ReadonlySet<Socket>): void {

@@ -44,6 +44,8 @@ export class Session {
   #isLive = false
   /** The number that the last audit found. */
   #expected = 0
+  /** Since when (performance.now()) audits are without an answer; null where they have one. */
+  #unansweredSince: number | null = null
   /** What has been delivered and not yet told. */
   #changes: Change[] = []
   #flushes = false
@@ -69,6 +71,7 @@ export class Session {
       const { epochs } = this.#state
       const epoch = (epochs.at(-1) as { id: string }).id
       this.#trail.begin(epoch, after === null)
+      if (after === null) this.#sweeper.forget(this.#names.start)
       this.#reached = after ?? 0
       this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
       if (this.#over) return
@@ -98,23 +101,37 @@ export class Session {
     this.#trail.leave(this.#consumer)
   }
 
-  /** Looks whether the consumer is still there. */
+  /** Looks whether the consumer is still there, and, where it may follow another server than the stream's leader, whether that is. */
   check(): void {
-    const silence = mostSilentBeats * this.beat
-    if (this.#over || this.#consumer === '' || performance.now() - this.#heardAt < silence) return
+    if (this.#over || this.#consumer === '' || this.#doubt() === null) return
     // Where the process stood still, what it has not heard of is waiting in the socket.
     setImmediate(() => {
-      if (performance.now() - this.#heardAt < silence) return
+      const doubt = this.#doubt()
+      if (doubt === null) return
       this.#bucket.forget()
-      this.fail(outOfTouch('the consumer is gone'))
+      this.fail(outOfTouch(doubt))
     })
+  }
+
+  /** Why nothing can be vouched for any more. */
+  #doubt(): string | null {
+    const now = performance.now()
+    if (now - this.#heardAt >= mostSilentBeats * this.beat) return 'the consumer is gone'
+    const { livenessTimeout, auditInterval } = this.#host
+    // A server that is cut off from the others goes on with its consumers, and knows nothing of what those others take.
+    const since = this.#unansweredSince ?? now
+    return now - since >= Math.max(livenessTimeout / 2, livenessTimeout - auditInterval)
+      ? 'the leader of the stream does not answer'
+      : null
   }
 
   /** Asks the stream's leader, where the consumer may follow another server. */
   async audit(): Promise<void> {
     if (!this.#isLive || !this.#state.isReplicated) return
+    this.#unansweredSince ??= performance.now()
     try {
       const last = await this.#last()
+      this.#unansweredSince = null
       if (this.#over) return
       // A message may be on its way: only when the next audit comes and it has not, was it lost.
       if (this.#reached < this.#expected) return this.fail(outOfTouch('a message was not delivered'))

@@ -62,9 +62,9 @@ export class Sweeper {
     return true
   }
 
-  /** Of a stream that is gone. */
-  forget(stream: string): void {
-    for (const entry of this.#entries.values()) if (entry.stream === stream) this.#remove(entry)
+  /** Of a collection that is told anew: its numbers may be those of another stream. */
+  forget(start: string): void {
+    for (const entry of this.#entries.values()) if (entry.subject.startsWith(start)) this.#remove(entry)
   }
 
   up(): void {

@@ -45,7 +45,7 @@ export function decodePayload(header: Header): Change[] | undefined {
     if (!Array.isArray(entry)) return undefined
     const n = header.first + i
     const [key, second, item, origin] = entry
-    if (entry.length === 2 && typeof second !== 'string') return undefined
+    if (entry.length === 2 && decodeOrigin(second) === undefined) return undefined
     if (entry.length < 3) changes.push({ kind: 'delete', key, n, origin: decodeOrigin(second) })
     else changes.push({ kind: 'set', key, n, item, leftMs: second === 0 ? null : second, origin: decodeOrigin(origin) })
   }

@@ -47,9 +47,7 @@ end
 ${intactness}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- Of another type, they fail here.
-redis.call('ZCARD', log)
-redis.call('ZCARD', ttl)
+for _, index in ipairs({ log, ttl }) do redis.call('ZCARD', index) end -- an error where it is of another type
 local intact, expired = isIntact(known[5], log, ttl, now)
 local putBack = redis.call('HLEN', origins) > 0
 local allowed = redis.acl_check_cmd

@@ -1,5 +1,5 @@
 // The memory transport in vitest, which loads ES modules, under its fake timers.
-import { createClient } from 'memis'
+import { createClient, MemoryHub } from 'memis'
 
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
@@ -20,4 +20,24 @@ test('an item expires when the fake clock says so', async () => {
   expect(artists.has('coldplay')).toBe(false)
   expect(expired).toEqual([['coldplay', { genre: 'Alternative' }]])
   await client.close()
+
+  // The hub as a laboratory: its faults follow the fake clock, and its own way to move the time works as well.
+  const hub = new MemoryHub()
+  const [one, two] = [1, 2].map(() => createClient({ transport: 'memory', hub }))
+  const [writer, replica] = [one, two].map((each) => each.database('d').collection('c'))
+  await Promise.all([writer.subscribe(), replica.subscribe()])
+  hub.cut(two)
+  await writer.set('a', { v: 1 }, 24 * 3600)
+  hub.heal(two)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(replica.has('a')).toBe(true)
+  hub.drop(1, two)
+  await writer.set('b', { v: 1 })
+  await hub.idle()
+  expect(replica.has('b')).toBe(false)
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(replica.has('b')).toBe(true)
+  await hub.advance('1 d')
+  expect([...replica.keys()]).toEqual(['b'])
+  await Promise.all([one.close(), two.close()])
 })

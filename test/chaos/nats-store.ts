@@ -1,0 +1,68 @@
+/** NATS under chaos. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { Raw, readStore, type Version } from '../nats/support'
+import { freePort, startNats } from '../support/servers'
+import type { ChaosStore } from './store'
+
+const stream = 'KV_chaos'
+
+export async function natsStore(persistent: boolean, version: Version): Promise<ChaosStore> {
+  // Its pages tell of the connections.
+  const monitor = await freePort()
+  const server = await startNats({ binary: `nats-server-${version}`, args: ['--http_port', String(monitor)] })
+
+  /** Each time a connection of its own: the server dies now and then. */
+  async function withRaw<R>(run: (raw: Raw) => Promise<R>): Promise<R> {
+    await using raw = await Raw.connect(server.url, { timeout: 2000, reconnect: false })
+    return await run(raw)
+  }
+  const consumersOf = async (raw: Raw): Promise<string[]> =>
+    ((await raw.askInVain(`CONSUMER.LIST.${stream}`))?.consumers ?? []).map(({ name }: { name: string }) => name)
+  const deleteConsumers = (most: number) =>
+    withRaw(async (raw) => {
+      for (const name of (await consumersOf(raw)).slice(0, most))
+        await raw.askInVain(`CONSUMER.DELETE.${stream}.${name}`)
+    })
+
+  return {
+    server,
+    persistent,
+    // What was overwritten not long before a kill -9 may be there again, unless a newer message, or a mark, lies over it.
+    retentions: [600_000],
+    mischiefs: [
+      { name: 'consumer deleted', loses: false, run: () => deleteConsumers(1) },
+      { name: 'all consumers deleted', loses: false, run: () => deleteConsumers(Infinity) },
+      {
+        name: 'stream deleted',
+        loses: true,
+        run: () => withRaw(async (raw) => void (await raw.askInVain(`STREAM.DELETE.${stream}`))),
+      },
+    ],
+    clientOptions: (port) => ({ transport: 'nats', servers: `127.0.0.1:${port}` }),
+    read: (collection) =>
+      withRaw((raw) =>
+        readStore(raw, collection, 'chaos').catch((error: Error) => {
+          if (/stream not found/.test(error.message)) return new Map<string, unknown>()
+          throw error
+        }),
+      ),
+    async leftovers() {
+      const consumers = await withRaw(consumersOf)
+      const page = await fetch(`http://127.0.0.1:${monitor}/connz`).then((reply) => reply.json())
+      const { connections } = page as { connections: { ip: string; port: number }[] }
+      return [...consumers, ...connections.map(({ ip, port }) => `connection of ${ip}:${port}`)]
+    },
+    async work() {
+      const page = await fetch(`http://127.0.0.1:${monitor}/varz`).then((reply) => reply.json())
+      const { in_msgs, out_msgs } = page as { in_msgs: number; out_msgs: number }
+      return in_msgs + out_msgs
+    },
+    slowest: async () => undefined,
+    async restart() {
+      if (!persistent) rmSync(join(server.dir, 'jetstream'), { recursive: true, force: true, maxRetries: 3 })
+      await server.restart()
+    },
+    stop: () => server.stop(),
+  }
+}

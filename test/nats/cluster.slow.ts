@@ -1,0 +1,213 @@
+/**
+ * Three servers, a bucket on all three, three replicas: servers are killed and come back while two clients write. Nothing that was
+ * acknowledged is lost, and replicas equal the bucket within 10 s.
+ */
+import assert from 'node:assert'
+import { type Client, createClient } from '../../src'
+import { type NatsCluster, type Server, startNatsCluster } from '../support/servers'
+import {
+  Complaints,
+  differences,
+  Load,
+  note,
+  Raw,
+  Replay,
+  readStore,
+  suiteOnAll,
+  until,
+  untilConsumers,
+  untilEqual,
+  type Version,
+} from './support'
+
+const test = suiteOnAll('cluster', 120_000)
+
+/** Once the cluster has found leaders, or a server has come back, replicas equal the bucket within so many ms. */
+const soon = 10_000
+
+/** Three clients, each first at another server, with a replica each; the first two write. */
+class Scene implements AsyncDisposable {
+  readonly loads: Load[] = []
+  readonly replays: Replay[]
+  readonly complaints: Complaints[]
+  readonly collections
+
+  private constructor(
+    readonly cluster: NatsCluster,
+    readonly clients: Client[],
+  ) {
+    this.collections = clients.map((client) => client.database('test').collection<object>('items'))
+    this.replays = this.collections.map((collection) => new Replay(collection))
+    this.complaints = clients.map((client) => new Complaints(client))
+  }
+
+  static async set(version: Version): Promise<Scene> {
+    const cluster = await startNatsCluster({ binary: `nats-server-${version}` })
+    const addresses = cluster.servers.map(({ port }) => `127.0.0.1:${port}`)
+    const clients = addresses.map((first) =>
+      createClient({
+        transport: 'nats',
+        servers: [first, ...addresses.filter((address) => address !== first)],
+        noRandomize: true,
+        bucket: { replicas: 3 },
+        livenessTimeout: 3000,
+        writeTimeout: 30_000,
+      }),
+    )
+    const scene = new Scene(cluster, clients)
+    await Promise.all(scene.collections.map((collection) => collection.subscribe()))
+    scene.loads.push(...scene.collections.slice(0, 2).map((collection, i) => new Load(collection, `load ${i}`)))
+    return scene
+  }
+
+  /** So many more writes of each are confirmed. */
+  async more(count: number): Promise<void> {
+    await Promise.all(this.loads.map((load) => load.more(count)))
+  }
+
+  async leader(): Promise<Server> {
+    let leader: Server | undefined
+    await until('the stream has a leader', async () => (leader = await this.cluster.leader('KV_test')), 30_000)
+    return leader as Server
+  }
+
+  /** Kills the stream's leader, and waits until the two that are left have found others. Returns how many ms that took. */
+  async killLeader(): Promise<{ killed: Server; election: number }> {
+    const killed = await this.leader()
+    await killed.kill()
+    const election = await until(
+      'others lead',
+      async () => {
+        const leaders = await Promise.all([this.cluster.leader('KV_test'), this.cluster.leader()])
+        return leaders.every((leader) => leader !== undefined && leader !== killed)
+      },
+      60_000,
+    )
+    return { killed, election }
+  }
+
+  /** Waits until all replicas are live and equal the bucket, which holds what was acknowledged. Returns the ms since `from`. */
+  async settle(from: number): Promise<number> {
+    await Promise.all(this.loads.map((load) => load.stop()))
+    await using raw = await this.raw()
+    await untilEqual(raw, this.collections, { deadline: 60_000 })
+    const took = performance.now() - from
+    await until('all are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'))
+    const store = await readStore(raw, 'items')
+    for (const load of this.loads) load.check(store)
+    for (const replay of this.replays) replay.check()
+    await untilConsumers(raw, 3, 'test', 60_000)
+    return took
+  }
+
+  raw(): Promise<Raw> {
+    return Raw.connect(this.cluster.servers.map(({ url }) => url))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const load of this.loads) load.stop().catch(() => {})
+    await Promise.all(this.clients.map((client) => client.close()))
+    await this.cluster.stop()
+  }
+}
+
+test('kill -9 of the leader, three times, during writes: nothing acknowledged is lost, replicas equal the bucket within 10 s', async (version) => {
+  await using scene = await Scene.set(version)
+  const elections: number[] = []
+  const tooks: number[] = []
+  for (let i = 0; i < 3; i++) {
+    await scene.more(300)
+    const { killed, election } = await scene.killLeader()
+    const from = performance.now()
+    // Two of three go on without it, also who was connected to it.
+    await scene.more(100)
+    await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'))
+    elections.push(election)
+    tooks.push(performance.now() - from)
+    await killed.restart()
+    await until('the cluster is whole again', async () => isWhole(scene), 60_000)
+  }
+  await scene.more(100)
+  const from = performance.now()
+  const took = await scene.settle(from)
+  note(
+    `${version}: kill -9 of the leader: the cluster has another after ${elections.map(Math.round).join(', ')} ms; all live and ` +
+      `200 writes confirmed ${tooks.map(Math.round).join(', ')} ms later; ` +
+      `equal ${took.toFixed(0)} ms after the last write; confirmed ${scene.loads.map(({ confirmed }) => confirmed).join(' and ')}`,
+  )
+  assert.ok(Math.max(...tooks) <= soon, `${tooks}`)
+  assert.ok(took <= soon, `${took}`)
+})
+
+test('kill -9 of the leader, and the writes end at once: replicas equal the bucket within 10 s, while it stays away', async (version) => {
+  await using scene = await Scene.set(version)
+  await scene.more(500)
+  const { election } = await scene.killLeader()
+  const took = await scene.settle(performance.now())
+  note(
+    `${version}: kill -9 of the leader: another after ${election.toFixed(0)} ms, replicas equal the bucket ${took.toFixed(0)} ms later`,
+  )
+  assert.ok(took <= soon, `${took}`)
+})
+
+test('each server in turn is killed and comes back, the one that follows a consumer included', async (version) => {
+  await using scene = await Scene.set(version)
+  for (const server of scene.cluster.servers) {
+    await scene.more(200)
+    await server.kill()
+    await scene.more(50)
+    await server.restart()
+    await until('the cluster is whole again', async () => isWhole(scene), 60_000)
+  }
+  const took = await scene.settle(performance.now())
+  note(`${version}: each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
+  assert.ok(took <= soon, `${took}`)
+})
+
+test('two of three are killed: writes wait, replicas say that they are stale or prove nothing; all is there again with a second one', async (version) => {
+  await using scene = await Scene.set(version)
+  await scene.more(300)
+  const [one, two] = scene.cluster.servers as [Server, Server, Server]
+  await Promise.all([one.kill(), two.kill()])
+  // Nothing can be stored by one of three.
+  const before = scene.loads.map(({ confirmed }) => confirmed)
+  await until('all know', () => scene.collections.every(({ freshness }) => freshness.state === 'stale'), 30_000)
+  const held = scene.collections.map((collection) => new Map(collection))
+  assert.ok(
+    held.every(({ size }) => size > 0),
+    'they serve what they have',
+  )
+  const confirmed = scene.loads.map((load, i) => load.confirmed - (before[i] as number))
+  assert.ok(Math.max(...confirmed) <= 10, `confirmed without a majority: ${confirmed}`)
+  await one.restart()
+  const from = performance.now()
+  await scene.more(100)
+  await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'), 60_000)
+  const back = performance.now() - from
+  await two.restart()
+  await until('the cluster is whole again', async () => isWhole(scene), 60_000)
+  await scene.settle(performance.now())
+  note(`${version}: two of three killed: all live again ${back.toFixed(0)} ms after one was back`)
+})
+
+/** The stream's leader has two followers that are up to date. */
+async function isWhole(scene: Scene): Promise<boolean> {
+  await using raw = await scene.raw()
+  const info = await raw.askInVain('STREAM.INFO.KV_test')
+  const replicas: { current: boolean; offline?: boolean }[] = info?.cluster?.replicas ?? []
+  return replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
+}
+
+test('what a replica of memis holds is what each server has, by its own word', async (version) => {
+  await using scene = await Scene.set(version)
+  await scene.more(500)
+  await scene.settle(performance.now())
+  // Each server in turn leads, or is asked by whoever leads: the leader's word is the same.
+  for (const { url } of scene.cluster.servers) {
+    await using raw = await Raw.connect(url)
+    const store = await readStore(raw, 'items')
+    for (const collection of scene.collections) assert.deepStrictEqual(differences(new Map(collection), store), [])
+  }
+})
+
+test.run()
