@@ -5,8 +5,6 @@ import { MemisError, readable } from './errors'
 export interface EncodedItem {
   /** The item as it will come back: a deeply frozen copy. */
   readonly item: object
-  /** Field name, JSON text of its value, field name, … */
-  readonly fields: readonly string[]
   /** The JSON text of the whole item. */
   readonly json: string
   /** Length of `json` in bytes of UTF-8. */
@@ -18,17 +16,22 @@ export const maxDepth = 1000
 
 /** Where a walk through an item stands, to name the place of what it refuses. */
 interface Walk {
-  readonly key: string
+  key: string
   readonly path: (string | number)[]
   readonly ancestors: object[]
 }
+
+/** The last walk, for the next one: its arrays were a good part of what an item costs. Null while one is under way. */
+let spare: Walk | null = null
 
 /**
  * Checks an item and encodes it. The copy is made in the same walk, each property read once, so that nothing the
  * caller does later, and no getter or proxy, can make the copy and the text differ.
  */
 export function encodeItem(key: string, item: unknown, maxBytes: number): EncodedItem {
-  const walk: Walk = { key, path: [], ancestors: [] }
+  const walk = spare ?? { key, path: [], ancestors: [] }
+  spare = null
+  walk.key = key
   let copy: object
   try {
     if (!isPlainObject(item)) throw invalid(walk, `an item must be a plain object, this is ${describe(item)}`)
@@ -36,21 +39,17 @@ export function encodeItem(key: string, item: unknown, maxBytes: number): Encode
   } catch (error) {
     if (error instanceof MemisError) throw error
     throw invalid(walk, 'cannot be read', error) // a getter or a proxy threw
+  } finally {
+    walk.path.length = 0
+    walk.ancestors.length = 0
+    spare = walk
   }
-  const fields: string[] = []
-  let json = ''
-  for (const name of Object.keys(copy)) {
-    if (!name.isWellFormed()) throw invalid({ ...walk, path: [name] }, 'has a lone surrogate in its name')
-    const value = JSON.stringify((copy as Record<string, unknown>)[name])
-    fields.push(name, value)
-    json += `${json === '' ? '{' : ','}${JSON.stringify(name)}:${value}`
-  }
-  json = json === '' ? '{}' : `${json}}`
+  const json = JSON.stringify(copy)
   const bytes = Buffer.byteLength(json)
   if (bytes > maxBytes) {
     throw new MemisError('ITEM_TOO_LARGE', `${readable(key)}: the item has ${bytes} bytes, ${maxBytes} are allowed`)
   }
-  return { item: copy, fields, json, bytes }
+  return { item: copy, json, bytes }
 }
 
 /** What a store gave back, as an item: deeply frozen, or undefined where it is none. */
@@ -95,6 +94,10 @@ function copyObject(source: object, walk: Walk): object {
     walk.path.push(name)
     const value = (source as Record<string, unknown>)[name]
     const inner = value === undefined ? undefined : copyValue(value, walk)
+    // Stores keep the fields of an item by name; further inside, names are JSON's to escape.
+    if (inner !== undefined && walk.ancestors.length === 1 && !name.isWellFormed()) {
+      throw invalid(walk, 'has a lone surrogate in its name')
+    }
     walk.path.pop()
     if (inner === undefined) continue
     // Assigning to `__proto__` would set the prototype.

@@ -17,10 +17,24 @@ export class WriteResult<R> extends Promise<R> {
     run: (resolve: (value: R) => void, reject: (error: Error) => void) => void,
     unheard: (error: Error) => void,
   ): WriteResult<R> {
-    const result = new WriteResult<R>(run)
-    // Whoever awaits has had time to say so when the next turn comes.
-    result.#then(undefined, (error) => setImmediate(() => result.#observed || unheard(error)))
+    let result: WriteResult<R> | undefined
+    let failed = false
+    result = new WriteResult<R>((resolve, reject) => {
+      run(resolve, (error) => {
+        if (!failed && result !== undefined) result.#listen(unheard)
+        failed = true
+        reject(error)
+      })
+    })
+    // It failed while it was made.
+    if (failed) result.#listen(unheard)
     return result
+  }
+
+  /** Only for a write that fails: a handler at each, just in case, is a good part of what a write costs. */
+  #listen(unheard: (error: Error) => void): void {
+    // Whoever awaits has had time to say so when the next turn comes.
+    super.then(undefined, (error) => setImmediate(() => this.#observed || unheard(error)))
   }
 
   // biome-ignore lint/suspicious/noThenProperty: it is a promise
@@ -30,9 +44,5 @@ export class WriteResult<R> extends Promise<R> {
   ): Promise<A | B> {
     this.#observed = true
     return super.then(onFulfilled, onRejected)
-  }
-
-  #then(onFulfilled: undefined, onRejected: (error: Error) => void): void {
-    super.then(onFulfilled, onRejected)
   }
 }

@@ -1,5 +1,5 @@
 /** What comes out: a table, results.json and chart.svg. */
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import type { Row } from './figure'
@@ -32,17 +32,30 @@ function tell(value: number): string {
   return String(Number(value.toPrecision(3)))
 }
 
+interface Results {
+  readonly machine: string
+  readonly results: readonly Row[]
+}
+
+/** Keeps what was measured, in place of what these figures were before. */
 export function save(rows: readonly Row[]): void {
   const folder = join(__dirname, '..')
+  const file = join(folder, 'results.json')
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node.js ${process.version}`
+  const before: Results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { machine, results: [] }
+  const kept = before.results.filter(({ id }) => !rows.some((row) => row.id === id))
+  const results = [...kept, ...rows.map(rounded)].sort((a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)))
+  writeFileSync(file, `${JSON.stringify({ machine, results }, null, 2)}\n`)
+  writeFileSync(join(folder, 'chart.svg'), chart(results, machine))
+}
+
+function rounded(row: Row): Row {
   const short = (value: number) => Number(value.toPrecision(4))
-  const results = rows.map((row) => ({
+  const { ours, theirs, ratio, low, high } = row
+  return {
     ...row,
-    ...{ ours: short(row.ours), theirs: short(row.theirs) },
-    ...{ ratio: short(row.ratio), low: short(row.low), high: short(row.high) },
-  }))
-  writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ machine, results }, null, 2)}\n`)
-  writeFileSync(join(folder, 'chart.svg'), chart(rows, machine))
+    ...{ ours: short(ours), theirs: short(theirs), ratio: short(ratio), low: short(low), high: short(high) },
+  }
 }
 
 const line = 22

@@ -142,8 +142,9 @@ redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. st
  * KEYS: meta, log, ttl, writer, origins, then the item of each write.
  * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
  * batch which restores counts in ('' for others; of an empty one, '<' and the epoch and number that a reader knows of, and up to
- * which number it still holds good: a store that is not as far begins an epoch), then for each write its key and the ttl in ms (0 none, -1 a delete); where it
- * restores, the floor, and epoch and number of its origin; of a set, the number of the strings that follow: field, value, …
+ * which number it still holds good: a store that is not as far begins an epoch), a JSON list that tells of each write the ttl in ms
+ * (0 none, -1 a delete) and, of a set, where in the payload its item begins (counted from 1), how many fields it has, and of each the
+ * length of its name and of its value in bytes; then, where they restore, of each write the floor, and epoch and number of its origin.
  * Returns 'epoch first codes', of a batch that was taken before also the ms since then, with a code for each write: 1 the key was there, 0 it was not, x it had expired, r it was
  * not restored.
  */
@@ -153,7 +154,9 @@ if last and tonumber(last) == sequence then
   return answer .. ' ' .. (remember - redis.call('PTTL', writer))
 end
 
-local n, at, restores = head, 8, ARGV[7] ~= ''
+local n, restores, payload, past = head, ARGV[7] ~= '', ARGV[6], 9
+-- Decoded at once in C, for all writes: parsing it in Lua would be a good part of the whole.
+local shapes, at = #KEYS > 5 and cjson.decode(ARGV[8]), 1
 local codes, void, numbers, due, back = {}, {}, {}, {}, {}
 
 -- Whether a write may be put back: not over a newer one, nor after a clear, nor where a mark of a newer delete may have been
@@ -168,29 +171,48 @@ local function restorable(key, floor, from, number)
   return e and (e < from or (e == from and tonumber(o) < tonumber(number)))
 end
 
+-- Cuts an item's fields out of the payload, from the quote of the first name on, and writes them. The list is the same for
+-- all items, since growing one for each costs more than all the cutting.
+local sub, find, fields = string.sub, string.find, {}
+local function write(item, pos, count)
+  fields[1], fields[2] = '\\255', n
+  local size = 2
+  for f = at, at + 2 * count - 2, 2 do
+    local length = shapes[f]
+    local name = sub(payload, pos + 1, pos + length)
+    if find(name, '\\\\', 1, true) then name = cjson.decode('["' .. name .. '"]')[1] end
+    pos = pos + length + 3
+    length = shapes[f + 1]
+    fields[size + 1], fields[size + 2] = name, sub(payload, pos, pos + length - 1)
+    pos, size = pos + length + 1, size + 2
+  end
+  for from = 1, size, 4000 do
+    redis.call('HSET', item, unpack(fields, from, math.min(from + 3999, size)))
+  end
+end
+
 for i = 6, #KEYS do
-  local item, key, ms = KEYS[i], ARGV[at], tonumber(ARGV[at + 1])
-  at = at + 2
+  -- The key is what follows the collection's base, as long as that of meta, and a colon.
+  local item, ms = KEYS[i], shapes[at]
+  local key = string.sub(item, #meta - 3)
+  at = at + 1
   n = n + 1
   local takes = true
   if restores then
-    takes = restorable(key, tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2])
-    if takes then back[#back + 1], back[#back + 2] = key, ARGV[at + 1] .. ' ' .. ARGV[at + 2] end
-    at = at + 3
+    takes = restorable(key, tonumber(ARGV[past]), ARGV[past + 1], ARGV[past + 2])
+    if takes then back[#back + 1], back[#back + 2] = key, ARGV[past + 1] .. ' ' .. ARGV[past + 2] end
+    past = past + 3
   end
-  local count = 0
+  local start, count = 0, 0
   if ms >= 0 then
-    count = tonumber(ARGV[at])
-    at = at + 1
+    start, count = shapes[at], shapes[at + 1]
+    at = at + 2
   end
   if takes then
     local existed = redis.call('DEL', item)
     codes[#codes + 1] = existed
     if ms >= 0 then
-      redis.call('HSET', item, '\\255', n)
-      for from = at, at + count - 1, 4000 do
-        redis.call('HSET', item, unpack(ARGV, from, math.min(from + 3999, at + count - 1)))
-      end
+      write(item, start + 1, count)
       numbers[key] = n
       due[key] = ms > 0 and now + ms
       if ms > 0 then redis.call('PEXPIREAT', item, now + ms) end
@@ -212,7 +234,7 @@ for i = 6, #KEYS do
     codes[#codes + 1] = 'r'
     void[#void + 1] = i - 6
   end
-  at = at + count
+  at = at + 2 * count
 end
 
 local logged, timed, timeless, written = {}, {}, {}, {}

@@ -5,6 +5,7 @@ import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
 import { MemisError, quote } from '../../core/errors'
 import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
+import { addLengths } from './fields'
 import { Link } from './link'
 import { type Keys, keysOf } from './names'
 import { auditScript, clearScript, writeScript } from './scripts'
@@ -83,29 +84,39 @@ export class RedisTransport implements Transport {
     const keys = this.#keys(place)
     if (batch.writes[0]?.kind === 'clear') return this.#clear(this.#link, keys, batch)
     const names = this.#names(keys, batch)
-    const args: string[] = []
-    let payload = ''
+    const { restores } = batch.writes[0] ?? {}
+    const texts: string[] = []
+    const shapes: number[] = []
+    const past: string[] = []
+    let bytes = 0
     for (const write of batch.writes) {
       if (write.kind === 'clear') continue // always alone in its batch
-      const { key } = write
-      names.push(keys.items + key)
-      payload += payload === '' ? '[' : ','
-      const { floor, origin } = write.restores ?? {}
-      const back = origin ? [String(floor), origin.epoch, String(origin.n)] : []
-      const from = origin ? `,${JSON.stringify(`${origin.epoch} ${origin.n}`)}` : ''
+      names.push(keys.items + write.key)
+      let head = `${bytes === 0 ? '[' : ','}[${JSON.stringify(write.key)}`
+      let tail = ']'
+      if (write.restores !== undefined) {
+        const { floor, origin } = write.restores
+        past.push(String(floor), origin.epoch, String(origin.n))
+        tail = `,${JSON.stringify(`${origin.epoch} ${origin.n}`)}]`
+      }
       if (write.kind === 'delete') {
-        args.push(key, '-1', ...back)
-        payload += `[${JSON.stringify(key)}${from}]`
+        shapes.push(-1)
+        texts.push(head, tail)
       } else {
         const { item, ttlMs } = write
-        args.push(key, String(ttlMs ?? 0), ...back, String(item.fields.length))
-        for (const part of item.fields) args.push(part)
-        payload += `[${JSON.stringify(key)},${ttlMs ?? 0},${item.json}${from}]`
+        head += `,${ttlMs ?? 0},`
+        bytes += item.bytes
+        const count = shapes.push(ttlMs ?? 0, bytes - item.bytes + Buffer.byteLength(head) + 1, 0) - 1
+        addLengths(item.json, item.bytes, shapes)
+        shapes[count] = (shapes.length - count - 1) / 2
+        texts.push(head, item.json, tail)
       }
+      bytes += Buffer.byteLength(head) + Buffer.byteLength(tail)
     }
-    const { restores } = batch.writes[0] ?? {}
-    const opening = [...this.#opening(keys, batch), `${payload}]`, restores ? `=${restores.epoch}` : '']
-    const reply = await this.#link.run(writeScript, names, [...opening, ...args])
+    // Joined once: adding up would leave a tree of small strings to be collected, which costs more than all else here.
+    const payload = `${texts.join('')}${bytes === 0 ? '[]' : ']'}`
+    const what = [payload, restores ? `=${restores.epoch}` : '', JSON.stringify(shapes)]
+    const reply = await this.#link.run(writeScript, names, [...this.#opening(keys, batch), ...what, ...past])
     const [epoch = '', first, codes = '', age] = String(reply).split(' ')
     const trust = this.#trust.get(keys.channel)
     if (trust !== undefined) learn(trust, { epoch, n: Number(first) + codes.length - 1 })
