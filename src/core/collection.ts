@@ -44,6 +44,8 @@ export class Collection<T extends object>
   readonly #place: Place
   readonly #where: string
   #subscription: Subscription<T> | null = null
+  /** The subscription's entries at hand: `get` is what is called most, and each step on the way to them is felt. */
+  #held: Subscription<T>['replica']['entries'] | null = null
   #subscribed: Promise<void> | null = null
   #refuse: ((error: MemisError) => void) | null = null
   #idleSince = Date.now()
@@ -161,7 +163,10 @@ export class Collection<T extends object>
   }
 
   get #entries() {
-    if (this.#subscription !== null) return this.#subscription.replica.entries
+    return this.#held ?? this.#refuseToRead()
+  }
+
+  #refuseToRead(): never {
     const closed = this.#client.closed
     throw this.#error(closed ?? new MemisError('NOT_SUBSCRIBED', 'not subscribed: call subscribe() before reading'))
   }
@@ -200,6 +205,7 @@ export class Collection<T extends object>
         refused: (error) => this.#stop(error),
       })
       this.#subscription = subscription
+      this.#held = subscription.replica.entries
     })
   }
 
@@ -207,6 +213,7 @@ export class Collection<T extends object>
     if (this.#subscription === null) return
     this.#subscription.stop()
     this.#subscription = null
+    this.#held = null
     this.#subscribed = null
     this.#idleSince = Date.now()
     // Without effect where subscribe() has resolved.

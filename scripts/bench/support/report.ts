@@ -83,6 +83,7 @@ function chart(rows: readonly Row[], machine: string): string {
     ].join('')
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<title>memis beside what people write by hand</title>
 <style>text{fill:#333}.ahead{fill:#2a9d5c}.behind{fill:#c98a2b}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
 <text x="${zero}" y="${line}" text-anchor="middle">as good as theirs</text>
 <line x1="${zero}" y1="${1.4 * line}" x2="${zero}" y2="${(rows.length + 1.7) * line}" stroke="#999"/>

@@ -5,7 +5,8 @@ export interface Pairs {
   readonly theirs: number[]
 }
 
-export const rounds = 7
+/** `ROUNDS=1 npm run bench -- P8` tries a figure out; so few are not kept. */
+export const rounds = Number(process.env.ROUNDS ?? 7)
 
 /** A B A B …, after a round that does not count. */
 export async function inTurns(
