@@ -31,7 +31,7 @@ export class WriteResult<R> extends Promise<R> {
     return result
   }
 
-  /** Only for a write that fails: a handler at each, just in case, is a good part of what a write costs. */
+  /** Only for a write that fails: most do not, and need no handler. */
   #listen(unheard: (error: Error) => void): void {
     // Whoever awaits has had time to say so when the next turn comes.
     super.then(undefined, (error) => setImmediate(() => this.#observed || unheard(error)))
