@@ -223,12 +223,16 @@ export class Subscription<T extends object> {
         if (epoch !== writes[0]?.restores?.epoch) {
           return this.#stale(new MemisError('OUT_OF_TOUCH', 'the store began another epoch'))
         }
+        let fault: MemisError | undefined
         writes.forEach((write, i) => {
           const outcome = outcomes[i]
-          if (outcome !== undefined && 'n' in outcome) this.written(write, epoch, outcome)
-          else if (outcome !== undefined && 'refused' in outcome) refusedAsOf = Math.max(refusedAsOf, outcome.asOf)
+          if (outcome === undefined) return
+          if ('n' in outcome) this.written(write, epoch, outcome)
+          else if ('refused' in outcome) refusedAsOf = Math.max(refusedAsOf, outcome.asOf)
+          else fault ??= outcome.error
         })
         this.#settle(session)
+        if (fault !== undefined) throw fault
       } catch (error) {
         if (this.#session !== session) return
         this.#listener.report(error as MemisError)

@@ -28,7 +28,9 @@ export interface BucketState {
   readonly head: number
   /** The server removes what expires, and leaves a mark of it; else memis does. */
   readonly expires: boolean
-  /** How long marks stay (ms); 0 where some may be missing at any time. */
+  /** How long the server keeps its own marks (ms): those of clients are kept as long, whatever their retention. */
+  readonly markTtl: number
+  /** How long a replica can rely on marks (ms); 0 where some may be missing at any time. */
   readonly retention: number
   /** Everything older is removed (ms). */
   readonly maxAge: number
@@ -53,6 +55,7 @@ export class Bucket {
   #config: Answer | null = null
   #state: BucketState | null = null
   #asking: Promise<BucketState> | null = null
+  #learning: Promise<void> | null = null
   /** By so much (ms) the clock of the stream's server is ahead of performance.now(), or a little more; null while not known. */
   #clockAhead: number | null = null
 
@@ -78,11 +81,19 @@ export class Bucket {
   /** For who has no consumer, on an older server: makes one to learn when that was. */
   async learnClock(): Promise<void> {
     if (this.#clockAhead !== null) return
+    this.#learning ??= this.#learn().finally(() => {
+      this.#learning = null
+    })
+    await this.#learning
+  }
+
+  async #learn(): Promise<void> {
     const config = { deliver_policy: 'new', ack_policy: 'explicit', inactive_threshold: 1000 * nsPerMs }
     const made = await this.#link.ask(`CONSUMER.CREATE.${this.stream}`, { stream_name: this.stream, config })
     if (made.error !== undefined) throw translate(made.error)
     this.setClock(made)
-    await this.#link.ask(`CONSUMER.DELETE.${this.stream}.${made.name}`)
+    // Where that fails, the server does it.
+    this.#link.ask(`CONSUMER.DELETE.${this.stream}.${made.name}`).catch(() => {})
   }
 
   /** What is known of it. */
@@ -103,15 +114,16 @@ export class Bucket {
     this.#state = null
   }
 
-  /** Begins another epoch: what was numbered above `floor` was lost, and its numbers are used again. */
-  async fork(floor: number): Promise<BucketState> {
-    const { epochs } = await this.refresh()
-    const { epochs: told, seq } = await this.#readForks()
-    const last = epochs.at(-1) as Epoch
-    if (told.length > epochs.length - 1) return this.refresh() // somebody was faster
+  /** Another epoch follows on that one: what was numbered above `floor` was lost, and its numbers are used again. */
+  async fork(epoch: string, floor: number): Promise<BucketState> {
+    const { epochs, seq } = await this.#readForks()
+    const state = await this.refresh()
+    const last = state.epochs.at(-1) as Epoch
+    // Somebody was faster, before or between the two questions.
+    if (last.id !== epoch || epochs.length !== state.epochs.length - 1) return state
     // Greater than the epoch it comes from, and less than that of a stream made later.
-    const id = `${(epochs[0] as Epoch).id}~${Date.now().toString(36)}${crypto.randomUUID().slice(0, 4)}`
-    const forks = [...epochs.slice(1), { id: id > last.id ? id : `${last.id}~`, floor }].slice(-31)
+    const id = `${(state.epochs[0] as Epoch).id}~${Date.now().toString(36)}${crypto.randomUUID().slice(0, 4)}`
+    const forks = [...epochs, { id: id > last.id ? id : `${last.id}~`, floor }].slice(-31)
     const headers = new Headers().with(header.expected, seq)
     const ack = await this.#publisher.publish(this.#forksSubject, JSON.stringify(forks), headers)
     if (ack.error !== undefined && ack.error.err_code !== wrongLastSequence) throw translate(ack.error)
@@ -141,7 +153,7 @@ export class Bucket {
     // Should it vanish, it is made again as it was.
     this.#config = { ...config, metadata: undefined }
     const { epochs } = await this.#readForks()
-    const markerTtl = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
+    const markerTtl: number = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
     const expires = config.allow_msg_ttl === true && markerTtl > 0
     const maxAge = config.max_age > 0 ? config.max_age / nsPerMs : Infinity
     const { retention } = this.#host
@@ -149,6 +161,7 @@ export class Bucket {
       epochs: [{ id: nanoseconds(info.created), floor: 0 }, ...epochs],
       head: info.state.last_seq,
       expires,
+      markTtl: markerTtl,
       retention: expires ? Math.min(retention, markerTtl) : maxAge < Infinity ? 0 : retention,
       maxAge,
       isLastOnly: config.max_msgs_per_subject === 1,

@@ -4,7 +4,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe as observe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import type { NatsConnection } from 'nats'
+import type { NatsConnection, Status } from 'nats'
 import { isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { disconnected, translate } from './errors'
@@ -51,6 +51,7 @@ export class Link {
   readonly #host: Host
   readonly #listener: LinkListener
   #nc: NatsConnection | null = null
+  #status: AsyncIterable<Status> | null = null
   #isUp = false
   /** How many questions are under way. */
   #asking = 0
@@ -98,6 +99,8 @@ export class Link {
 
   close(): void {
     this.#closed = true
+    // A connection of the user's goes on, and must not keep what is closed.
+    ;(this.#status as { stop?(): void } | null)?.stop?.()
     this.#giveUp()
   }
 
@@ -145,6 +148,7 @@ export class Link {
 
   /** Takes on a connection of the user's; where it is down just now, the answer comes when it is back. */
   async #adopt(nc: NatsConnection): Promise<void> {
+    if (this.#closed) return
     this.#nc = nc
     try {
       await this.#begin(nc)
@@ -175,7 +179,9 @@ export class Link {
     nc.closed().then((error) => {
       this.#lost(nc, error ? translate(error) : disconnected('the connection to NATS was closed'))
     })
-    for await (const { type, permissionContext } of nc.status()) {
+    const status = nc.status()
+    this.#status = status
+    for await (const { type, permissionContext } of status) {
       // Of its own connections memis hears by their end.
       if (type === 'disconnect') this.#lost(nc, disconnected('the connection to NATS was lost'))
       else if (type === 'reconnect') this.#adopt(nc)
@@ -219,26 +225,24 @@ export class Link {
     const { livenessTimeout } = this.#host
     let silent = 0
     let beatAt = performance.now()
-    const end = (why: string) => {
-      this.#lost(nc, disconnected(why))
-      if (!this.#isOwn) nc.reconnect().catch(() => {})
-    }
     this.#heartbeat = setInterval(() => {
       const late = performance.now() - beatAt > livenessTimeout
       beatAt = performance.now()
-      if (late) return end('the process stood still')
+      if (late) return this.#lost(nc, disconnected('the process stood still'))
       if (silent++ === 0) {
         const heard = () => {
           silent = 0
         }
         nc.flush().then(heard, () => {})
       }
-      if (silent === 4) end('NATS does not answer')
+      if (silent < 4) return
+      this.#lost(nc, disconnected('NATS does not answer'))
+      if (!this.#isOwn) nc.reconnect().catch(() => {})
     }, livenessTimeout / 5)
   }
 }
 
-/** Resolves to the first answer; rejects as the first try does. */
+/** Resolves to the first answer; or rejects as the first try that fails does. */
 function repeated<R>(request: (timeout: number) => Promise<R>, patience: number): Promise<R> {
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined

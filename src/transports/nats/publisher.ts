@@ -2,7 +2,7 @@
  * Publishes to JetStream and hears the acknowledgements at a reply subject of its own: many under way at once, where the client's
  * own way waits for each.
  */
-import type { Msg, MsgHdrs, NatsConnection } from 'nats'
+import type { Msg, MsgHdrs, NatsConnection, Subscription } from 'nats'
 import type { MemisError } from '../../core/errors'
 import { disconnected, forbidden, translate } from './errors'
 import type { ApiError, Link } from './link'
@@ -53,6 +53,7 @@ export class Publisher {
   readonly #link: Link
   #connection: NatsConnection | null = null
   #inbox = ''
+  #subscription: Subscription | null = null
   #count = 0
   /** In the order of their publishing. */
   readonly #waiting = new Map<string, Waiting>()
@@ -95,6 +96,9 @@ export class Publisher {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#connection = null
+    // A connection of the user's goes on.
+    this.#subscription?.unsubscribe()
+    this.#subscription = null
     this.#rejectAll(
       () => true,
       () => disconnected(error.message, error),
@@ -104,7 +108,7 @@ export class Publisher {
   #listen(connection: NatsConnection): void {
     this.#connection = connection
     this.#inbox = `${this.#link.newInbox()}.`
-    connection.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#hear(message) })
+    this.#subscription = connection.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#hear(message) })
   }
 
   /** Called by the client, where a throw would end the connection. */

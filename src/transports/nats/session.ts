@@ -29,7 +29,7 @@ export class Session {
   readonly #sweeper: Sweeper
   readonly #trail: Trail
   /** The consumer says so often (ms) that it is there, when it has nothing else to say. */
-  readonly beat: number
+  readonly #beat: number
   #state!: BucketState
   #subscription: Subscription | null = null
   #consumer = ''
@@ -60,12 +60,12 @@ export class Session {
     this.#sink = sink
     this.#sweeper = sweeper
     this.#trail = trail
-    this.beat = Math.max(100, Math.min(host.auditInterval, host.livenessTimeout / 5))
+    this.#beat = Math.max(100, Math.min(host.auditInterval, host.livenessTimeout / 5))
   }
 
   async start(from: Position | null): Promise<void> {
     try {
-      await this.#trail.deleteConsumers()
+      await this.#trail.deleteConsumers().catch(() => {}) // who may not, leaves them to the server
       const { after, common } = await this.#resume(from)
       if (this.#over) return
       const { epochs } = this.#state
@@ -76,6 +76,7 @@ export class Session {
       this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
       if (this.#over) return
       await this.#consume(after)
+      if (this.#over) return
       // Asked after the consumer was made: all that was there at that time is delivered when this one is.
       const target = await this.#last()
       if (this.#over) return
@@ -116,7 +117,7 @@ export class Session {
   /** Why nothing can be vouched for any more. */
   #doubt(): string | null {
     const now = performance.now()
-    if (now - this.#heardAt >= mostSilentBeats * this.beat) return 'the consumer is gone'
+    if (now - this.#heardAt >= mostSilentBeats * this.#beat) return 'the consumer is gone'
     const { livenessTimeout, auditInterval } = this.#host
     // A server that is cut off from the others goes on with its consumers, and knows nothing of what those others take.
     const since = this.#unansweredSince ?? now
@@ -147,8 +148,10 @@ export class Session {
   async #resume(from: Position | null): Promise<Resumption> {
     this.#state = await this.#bucket.refresh()
     if (from !== null && from.epoch === this.#state.epochs.at(-1)?.id) {
+      // An answer that others were waiting for may be older than what was told.
+      if (from.n > this.#state.head) this.#state = await this.#bucket.refresh()
       const floor = await this.#trail.unbroken(from, this.#state.head)
-      if (floor < from.n) this.#state = await this.#bucket.fork(floor)
+      if (floor < from.n) this.#state = await this.#bucket.fork(from.epoch, floor)
     }
     // Marks of what is gone must have been kept for all the time since the replica was current.
     const forgotten = this.#trail.away < 0.9 * this.#state.retention ? 0 : Infinity
@@ -177,7 +180,7 @@ export class Session {
         max_deliver: 1,
         replay_policy: 'instant',
         flow_control: true,
-        idle_heartbeat: Math.round(this.beat) * nsPerMs,
+        idle_heartbeat: Math.round(this.#beat) * nsPerMs,
         // If memis cannot delete it, the server does.
         inactive_threshold: Math.max(5000, 2 * this.#host.livenessTimeout) * nsPerMs,
         mem_storage: true,

@@ -216,14 +216,14 @@ export function natsTransport(options: Omit<NatsOptions, 'transport'> & { url?: 
 /** A URL's user and password stand in options of their own, since the client does not look for them there. */
 function fromUrl(url: unknown): ConnectionOptions {
   if (url === undefined) return {}
-  let parsed: URL
+  let parsed: { user: string; pass: string; host: string }
   try {
-    parsed = new URL(String(url))
+    const { username, password, host } = new URL(String(url))
+    parsed = { user: decodeURIComponent(username), pass: decodeURIComponent(password), host }
   } catch {
     throw invalid('that URL is none; one of NATS is like nats://user:password@host:4222')
   }
-  const { username, password, host } = parsed
-  const [user, pass] = [decodeURIComponent(username), decodeURIComponent(password)]
+  const { user, pass, host } = parsed
   const login = pass !== '' ? { user, pass } : user !== '' ? { token: user } : {}
   return { servers: host, ...login }
 }

@@ -45,6 +45,8 @@ export class Writes {
   readonly #clears = new Map<string, { readonly sequence: number; readonly n: number }>()
   /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
   readonly #ids = new Map<string, string>()
+  /** The sequence of each writer's newest batch: an older one was given up, and begins nothing more. */
+  readonly #newest = new Map<string, number>()
   /** The highest number that was acknowledged. */
   #highest = 0
 
@@ -58,12 +60,15 @@ export class Writes {
   }
 
   async take(batch: Batch): Promise<Written> {
+    const { writer, sequence } = batch
+    this.#newest.set(writer, Math.max(sequence, this.#newest.get(writer) ?? 0))
     let state = await this.#bucket.open()
+    this.#checkNewest(batch)
     const before = this.#highest
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
-    else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores, state)
+    else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores.epoch, state)
     else outcomes = await this.#takeAll(batch, state)
     // Numbers that began anew are another stream's, and of another epoch.
     if (this.#highest < before) state = await this.#bucket.refresh()
@@ -87,7 +92,7 @@ export class Writes {
         const take = () => {
           if (!isDelete)
             return this.#sendSet(write, subject, new Headers().with(header.id, `${id}.${i}`), state, flight, i)
-          this.#delete(subject, `${id}.${i}`, state).then(
+          this.#delete(subject, `${id}.${i}`, batch, state).then(
             (outcome) => flight.settle(outcome, i),
             (error) => flight.failed(error, i),
           )
@@ -122,7 +127,12 @@ export class Writes {
     return duplicate ? this.#ageOf(n).then(timed) : timed(0)
   }
 
-  async #delete(subject: string, id: string, state: BucketState): Promise<Outcome> {
+  /** What takes more than one message may find that its batch was given up meanwhile, and a newer one is under way. */
+  #checkNewest({ writer, sequence }: Batch): void {
+    if ((this.#newest.get(writer) ?? 0) > sequence) throw disconnected('given up for a newer batch of the same writer')
+  }
+
+  async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
     const { floor } = state.epochs.at(-1) as Epoch
     for (let tries = 0; tries < mostTries; tries++) {
       const { n, gone, id: lastId, found } = (await this.#read(subject)) ?? nothing
@@ -130,6 +140,7 @@ export class Writes {
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back.
       if (gone !== undefined && n > floor) return { n, existed: false, gone }
+      this.#checkNewest(batch)
       const plain = new Headers().with(header.id, id).with(header.expected, n)
       const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#publishMark(subject, headers, state)
@@ -149,43 +160,57 @@ export class Writes {
       n = (ack as Ack).seq
       this.#clears.set(writer, { sequence, n })
     }
-    for (let offset = 0; ; ) {
-      const info = await this.#link.ask(`STREAM.INFO.${stream}`, { subjects_filter: `${start}>`, offset })
-      if (info.error !== undefined) throw translate(info.error)
-      const subjects = Object.keys(info.state.subjects ?? {})
-      while (subjects.length > 0) {
-        await Promise.all(subjects.splice(-clearStep).map((subject) => this.#clearOne(subject, n, state)))
+    // In pages, which shift when marks are purged meanwhile: until one round finds nothing more.
+    for (let found = true, isPaged = true; found && isPaged; ) {
+      found = false
+      isPaged = false
+      for (let offset = 0; ; ) {
+        const info = await this.#link.ask(`STREAM.INFO.${stream}`, { subjects_filter: `${start}>`, offset })
+        if (info.error !== undefined) throw translate(info.error)
+        const subjects = Object.keys(info.state.subjects ?? {})
+        while (subjects.length > 0) {
+          this.#checkNewest(batch)
+          const some = subjects.splice(-clearStep).map((subject) => this.#clearOne(subject, n, state))
+          for (const wasThere of await Promise.all(some)) found ||= wasThere
+        }
+        offset += info.limit ?? Infinity
+        if (!(offset < (info.total ?? 0))) break
+        isPaged = true
       }
-      offset += info.limit ?? Infinity
-      if (!(offset < (info.total ?? 0))) return { n, existed: false }
     }
+    return { n, existed: false }
   }
 
-  async #clearOne(subject: string, before: number, state: BucketState): Promise<void> {
+  /** Resolves to whether there was something to clear. */
+  async #clearOne(subject: string, before: number, state: BucketState): Promise<boolean> {
     const stored = await this.#read(subject)
-    if (stored === undefined || stored.gone !== undefined || stored.n > before) return
+    if (stored === undefined || stored.gone !== undefined || stored.n > before) return false
     // Where somebody has written to it since, that is newer than the clear.
     await this.#publishMark(subject, new Headers().with(header.expected, stored.n), state)
+    return true
   }
 
   /** Puts back what was lost, but not after a clear. */
-  async #restoreAll({ writes }: Batch, { epoch, floor }: Restores, state: BucketState): Promise<Outcome[]> {
-    const isCleared = async () => ((await this.#read(this.#names.cleared))?.n ?? 0) > floor
-    if (epochOf(state) !== epoch || (await isCleared())) {
-      const { head } = await this.#bucket.refresh()
-      return writes.map(() => ({ refused: true, asOf: head }))
-    }
+  async #restoreAll({ writes }: Batch, epoch: string, state: BucketState): Promise<Outcome[]> {
+    const clearedAt = async () => (await this.#read(this.#names.cleared))?.n ?? 0
+    // Each has its own number up to which the histories are one.
+    const isBarred = (write: KeyWrite, cleared: number) => cleared > (write.restores as Restores).floor
+    const before = await clearedAt()
     const outcomes = await Promise.all(
-      (writes as readonly KeyWrite[]).map((write) => this.#restore(write, state).catch(outcomeOf)),
+      (writes as readonly KeyWrite[]).map((write): Outcome | Promise<Outcome> => {
+        if (epochOf(state) !== epoch || isBarred(write, before)) return { refused: true, asOf: before }
+        return this.#restore(write, state).catch(outcomeOf)
+      }),
     )
-    if (!(await isCleared())) return outcomes
+    const after = await clearedAt()
+    if (after === before) return outcomes
     // A clear came in between, and did not find all of it.
     return Promise.all(
-      (writes as readonly KeyWrite[]).map(async ({ key }, i): Promise<Outcome> => {
+      (writes as readonly KeyWrite[]).map(async (write, i): Promise<Outcome> => {
         const outcome = outcomes[i] as Outcome
-        if (!('n' in outcome)) return outcome
+        if (!('n' in outcome) || !isBarred(write, after)) return outcome
         const mark = new Headers().with(header.expected, outcome.n)
-        const ack = await this.#publishMark(subjectOf(this.#names, key), mark, state)
+        const ack = await this.#publishMark(subjectOf(this.#names, write.key), mark, state)
         return { refused: true, asOf: ack?.seq ?? outcome.n }
       }),
     )
@@ -237,7 +262,7 @@ export class Writes {
   async #publishMark(subject: string, headers: Headers, state: BucketState): Promise<Ack | null> {
     // Of a DEL, the server would leave a second mark when the ttl of the first is over.
     const mark = headers.with(header.operation, 'PURGE')
-    const all = state.expires ? mark.with(header.ttl, `${wholeSeconds(this.#retention)}s`) : mark
+    const all = state.expires ? mark.with(header.ttl, `${wholeSeconds(state.markTtl)}s`) : mark
     const given = this.#publisher.publish(subject, '', all)
     const ack = await given.then((each) => this.#taken(each)).catch(unlessOvertaken)
     if (ack !== null && !state.expires) {
