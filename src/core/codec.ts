@@ -80,6 +80,8 @@ export function equalItems(a: unknown, b: unknown): boolean {
 function freeze(value: object, depth: number): boolean {
   if (depth > maxDepth) return false
   for (const inner of Array.isArray(value) ? value : Object.values(value)) {
+    // Of 1e999, JSON.parse makes a number that no JSON text can give back.
+    if (inner === Infinity || inner === -Infinity) return false
     if (typeof inner === 'object' && inner !== null && !freeze(inner, depth + 1)) return false
   }
   Object.freeze(value)

@@ -359,4 +359,10 @@ function define(target: object, name: string, value: unknown): void {
   Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
+test('a number that no JSON text can give back is no item', () => {
+  assert.equal(decodeItem(JSON.parse('{"a":1e999}')), undefined)
+  assert.equal(decodeItem(JSON.parse('{"a":[{"b":-1e999}]}')), undefined)
+  assert.deepEqual(decodeItem(JSON.parse('{"a":1e308}')), { a: 1e308 })
+})
+
 test.run()

@@ -114,7 +114,7 @@ const item: Target = {
     const found = decodeItem(input)
     if (found === undefined) return
     assertItem(found)
-    assert.ok(equalItems(found, found))
+    assert.ok(equalItems(found, found) && equalItems(found, JSON.parse(JSON.stringify(found))))
   },
   good() {
     const item = decodeItem(JSON.parse('{"__proto__":{"x":[1]}}'))

@@ -474,6 +474,19 @@ test('who may not write leaves it to the others, and after 2 s takes the word of
   assert.equal(transport.writes.length, 1)
 })
 
+test('a refusal of a single write is as good as one of all: reported, and tried again; nothing is lost meanwhile', async () => {
+  const { transport, clock, log, contents } = makeLost()
+  const full = { error: new MemisError('STORE_REFUSED', 'the bucket is full') }
+  await transport.call.answer({ epoch: 'e2', outcomes: [{ n: 1, existed: false }, full] })
+  assert.deepEqual(log(), ['report STORE_REFUSED'])
+  assert.equal(Object.keys(contents()).length, 2)
+  clock.advance(1000)
+  assert.equal(transport.call.batch.writes.length, 1)
+  await take(transport.call, 2)
+  assert.deepEqual(log(), ['ready resync 2, lost 2, restored 2'])
+  assert.equal(clock.pending, 0)
+})
+
 test('stopping between two attempts leaves no timer', async () => {
   const { transport, subscription, clock } = makeLost()
   await transport.call.fail(new MemisError('STORE_REFUSED', 'out of memory'))

@@ -109,6 +109,12 @@ export class Bucket {
     return this.#asking
   }
 
+  /** Whether the stream is still that one. */
+  async isStill({ epochs }: BucketState): Promise<boolean> {
+    const { created } = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+    return typeof created === 'string' && nanoseconds(created) === epochs[0]?.id
+  }
+
   /** It may not be there any more, or be another one. */
   forget(): void {
     this.#state = null

@@ -79,6 +79,8 @@ export class Session {
       if (this.#over) return
       // Asked after the consumer was made: all that was there at that time is delivered when this one is.
       const target = await this.#last()
+      // Of a stream that was made anew meanwhile, the contents are not those that the session began with.
+      if (!(await this.#bucket.isStill(this.#state))) throw outOfTouch('the stream was made anew')
       if (this.#over) return
       this.#target = target
       this.#flushSoon()

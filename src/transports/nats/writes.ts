@@ -90,6 +90,7 @@ export class Writes {
         const isDelete = write.kind === 'delete'
         const subject = subjectOf(this.#names, write.key)
         const take = () => {
+          if (this.#isGivenUp(batch)) return flight.failed(givenUp(), i)
           if (!isDelete)
             return this.#sendSet(write, subject, new Headers().with(header.id, `${id}.${i}`), state, flight, i)
           this.#delete(subject, `${id}.${i}`, batch, state).then(
@@ -128,8 +129,12 @@ export class Writes {
   }
 
   /** What takes more than one message may find that its batch was given up meanwhile, and a newer one is under way. */
-  #checkNewest({ writer, sequence }: Batch): void {
-    if ((this.#newest.get(writer) ?? 0) > sequence) throw disconnected('given up for a newer batch of the same writer')
+  #isGivenUp({ writer, sequence }: Batch): boolean {
+    return (this.#newest.get(writer) ?? 0) > sequence
+  }
+
+  #checkNewest(batch: Batch): void {
+    if (this.#isGivenUp(batch)) throw givenUp()
   }
 
   async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
@@ -315,5 +320,7 @@ function unlessOvertaken(error: MemisError & { isOvertaken?: boolean }): null {
   if (error.isOvertaken) return null
   throw error
 }
+
+const givenUp = () => disconnected('given up for a newer batch of the same writer')
 
 const contended = () => disconnected('others write to that key all the time')

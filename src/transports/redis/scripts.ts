@@ -237,6 +237,8 @@ for i = 6, #KEYS do
   at = at + 2 * count
 end
 
+-- Where nothing could be put back, there is nothing to tell.
+if restores and not next(numbers) then n = head end
 local logged, timed, timeless, written = {}, {}, {}, {}
 for key, number in pairs(numbers) do
   written[#written + 1] = key

@@ -120,9 +120,11 @@ export class RedisTransport implements Transport {
     const [epoch = '', first, codes = '', age] = String(reply).split(' ')
     const trust = this.#trust.get(keys.channel)
     if (trust !== undefined) learn(trust, { epoch, n: Number(first) + codes.length - 1 })
+    // Where all was refused, no number was given.
+    const isNone = /^r*$/.test(codes)
     const outcomes = Array.from(codes, (code, i): Outcome => {
       const n = Number(first) + i
-      if (code === 'r') return { refused: true, asOf: n }
+      if (code === 'r') return { refused: true, asOf: isNone ? Number(first) - 1 : n }
       if (code === 'x') return { n, existed: false, gone: 'expire' }
       const write = batch.writes[i]
       if (age === undefined || write?.kind !== 'set' || write.ttlMs === null) return { n, existed: code === '1' }

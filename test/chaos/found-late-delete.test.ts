@@ -1,6 +1,6 @@
 /**
- * Found by chaos (nats-2.15, seed 4): a delete that was given up goes on in the client, which reads what is there and marks it as
- * deleted, be it a newer item of the same client (W4). Not yet put right, so its name keeps it out of `npm test`: run it by hand.
+ * Found by chaos (nats-2.15, seed 4): a delete that was given up went on in the client, which read what was there and marked it
+ * as deleted, though it was a newer item of the same client (W4).
  */
 import assert from 'node:assert'
 import { createClient } from '../../src'
