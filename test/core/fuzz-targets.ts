@@ -4,6 +4,8 @@ import { decodeItem, equalItems } from '../../src/core/codec'
 import { isKey } from '../../src/core/names'
 import { Replica } from '../../src/core/replica'
 import type { Change } from '../../src/core/transport'
+import { decodeHeaders, decodeMessage, decodeStamp } from '../../src/transports/nats/decode'
+import { keyOf, namesOf } from '../../src/transports/nats/names'
 import { decodeHeader, decodePage, decodePayload } from '../../src/transports/redis/decode'
 import type { Random } from '../simulation/random'
 import { FakeClock } from '../support/fake-clock'
@@ -123,6 +125,57 @@ const item: Target = {
   },
 }
 
+const natsNames = namesOf({ prefix: undefined, database: 'd', collection: 'c' })
+const natsHead = 'NATS/1.0\r\nMemis-TTL: 500\r\nMemis-Origin: 2026-01 4\r\nNats-TTL: 1h2m\r\n\r\n'
+const natsReply = '$JS.ACK.KV_d.name.1.7.3.1795608895093055153.2'
+const base64 = (text: string) => Buffer.from(text, 'latin1').toString('base64')
+
+interface NatsInput {
+  readonly subject: string
+  readonly reply: string
+  readonly head: string
+  readonly text: string
+}
+
+function decodeNats({ subject, reply, head, text }: NatsInput) {
+  const stamp = decodeStamp(reply)
+  const key = keyOf(natsNames, subject)
+  if (stamp === undefined || key === undefined) return undefined
+  const headers = decodeHeaders(base64(head))
+  return decodeMessage({ key, n: stamp.n, age: 100, maxAge: Infinity, headers, text: () => text })
+}
+
+const message: Target = {
+  name: 'nats: a message of a stream',
+  make: (random) => ({
+    subject: natsNames.start + mutate(random, random.pick(['coldplay', 'a=20b', 'a.b', '=', '=41'])),
+    reply: mutate(random, natsReply),
+    head: mutate(
+      random,
+      random.chance(0.5) ? natsHead : `${natsHead.slice(0, -2)}KV-Operation: PURGE\r\nMemis-Gone: expire\r\n\r\n`,
+    ),
+    text: mutate(random, '{"a":{"b":[1]},"__proto__":{"polluted":1}}'),
+  }),
+  decode(input) {
+    const found = decodeNats(input as NatsInput)
+    if (found === undefined) return
+    assert.ok(Number.isSafeInteger(found.n) && found.n > 0)
+    if (found.kind === 'set') assert.ok(found.leftMs === null || (found.leftMs > 0 && Number.isFinite(found.leftMs)))
+  },
+  good() {
+    const input = { subject: '$KV.d.c.a=20b', reply: natsReply, head: natsHead, text: '{"__proto__":1}' }
+    const item = JSON.parse('{"__proto__":1}')
+    assertSame(decodeNats(input), {
+      kind: 'set',
+      key: 'a b',
+      n: 7,
+      origin: { epoch: '2026-01', n: 4 },
+      item,
+      leftMs: 400,
+    })
+  },
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -198,4 +251,11 @@ function replica(): Target {
   }
 }
 
-export const targets: readonly (() => Target)[] = [() => header, () => changes, () => page, () => item, replica]
+export const targets: readonly (() => Target)[] = [
+  () => header,
+  () => message,
+  () => changes,
+  () => page,
+  () => item,
+  replica,
+]
