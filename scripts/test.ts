@@ -72,8 +72,8 @@ async function findFiles(): Promise<string[]> {
   const name = slow ? /\.(test|slow)\.ts$/ : /\.test\.ts$/
   const all = await readdir(join(root, 'test'), { recursive: true })
   const files = all.map((file) => `test/${file}`).filter((file) => name.test(file) && file.includes(wanted ?? ''))
-  const last = (file: string) => (file.startsWith('test/package/') ? 0 : 1)
-  return files.sort((a, b) => last(a) - last(b) || a.localeCompare(b))
+  const rank = (file: string) => (file.startsWith('test/package/') ? 0 : 1)
+  return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
 }
 
 async function suite(file: string): Promise<void> {

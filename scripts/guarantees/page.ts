@@ -92,7 +92,7 @@ the command that gives its numbers again, and the commit that was run (\`+\`: wi
 
 function missing(what: string, run: number): string {
   const how = `## ${what}\n\n**Not run**, so nothing is claimed. To run it: \`${runs[run]?.join(' ')}\``
-  return run > 0 ? how : `${how}\n\n${tableOf(() => 'not run')}\n\n### Where they are`
+  return run > 0 ? how : `${how}\n\n${tableOf(() => 'not run')}`
 }
 
 function tableOf(cell: (clause: string, column: Column) => string | number): string {
@@ -134,7 +134,7 @@ ${sum.skipped} skipped. A test counts for the clauses in its title, and for thos
 
 ${table}
 
-${red.length > 0 ? `Failed:\n\n${red.join('\n')}` : 'Nothing failed.'}
+${red.length > 0 ? `Failed:\n\n${red.join('\n')}` : sum.failed > 0 ? 'No test failed, but lint, types or coverage did.' : 'Nothing failed.'}
 
 ${skips.length > 0 ? `Skipped, for what a store cannot do:\n\n${skips.join('\n')}` : 'Nothing was skipped.'}
 
