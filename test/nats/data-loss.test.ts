@@ -6,6 +6,7 @@ import assert from 'node:assert'
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Client, type Collection, createClient, type MemisOptions, type ReadyInfo } from '../../src'
+import { startProxy } from '../support/proxy'
 import type { Server } from '../support/servers'
 import {
   type Disposable,
@@ -142,6 +143,31 @@ test('the stream is deleted, and nobody else makes it anew: it is made as it was
   assert.deepStrictEqual(scene.deletes, [])
 })
 
+test('what was cleared while a replica was away is not put back by it, and it is ready though others write elsewhere', async (version) => {
+  await using server = await natsServer(version)
+  const proxy = await startProxy(server.port)
+  await using away = createClient({ transport: 'nats', servers: `127.0.0.1:${proxy.port}` })
+  await using here = createClient({ transport: 'nats', servers: server.url })
+  const itemsOf = (client: Client, name: string) => client.database('test').collection<Item>(name)
+  const items = itemsOf(away, 'items')
+  await items.subscribe()
+  await Promise.all(Array.from({ length: 20 }, (_, n) => items.set(`key ${n}`, { n })))
+  proxy.cut()
+  await server.kill()
+  rmSync(join(server.dir, 'jetstream'), { recursive: true })
+  await server.restart()
+  await itemsOf(here, 'items').clear()
+  await itemsOf(here, 'items').set('after', { n: 1 })
+  await itemsOf(here, 'others').set('elsewhere', { n: 1 })
+  let readies = 0
+  items.on('ready', () => void readies++)
+  await proxy.heal()
+  await until('it is ready', () => readies === 1)
+  assert.deepStrictEqual([...items], [['after', { n: 1 }]])
+  await away.close()
+  await proxy.close()
+})
+
 test('the files are gone, and the store is to be believed: replicas tell deletes', async (version) => {
   await using scene = await Scene.set(version, 100, { dataLoss: 'accept' })
   await scene.server.kill()
@@ -181,6 +207,9 @@ for (const [more, what] of [
     assert.deepStrictEqual([by('other'), by('lost'), first.size], [Math.min(more, 20), 41 - Math.min(more, 20), 92])
     assert.deepStrictEqual(scene.deletes, [])
     for (let n = 40; n < 50; n++) assert.ok(!first.has(`key ${n}`), 'what was deleted stays so')
+    await using raw = await Raw.connect(scene.server.url)
+    const epochs = JSON.parse((await raw.last('test', '$KV.test.='))?.text ?? '[]')
+    assert.strictEqual(epochs.length, 1, 'all that noticed it begin one epoch together')
   })
 }
 
