@@ -78,7 +78,12 @@ export const mutants: readonly Mutant[] = [
     'if (own === undefined) return n',
   ),
   mutant('an own write ahead is forgotten at the fork', replica, 'if (own?.epoch === epoch) return own.n', ''),
-  mutant('an answer of an epoch that was left counts', replica, 'if (this.#left.has(epoch)) return', ''),
+  mutant(
+    'an answer of an epoch that was left counts',
+    replica,
+    'if (this.#left.has(epoch) || (this.#epoch !== null && epoch < this.#epoch)) return false\n',
+    '',
+  ),
   mutant('nothing is in doubt', replica, 'this.doubts.raise(key, origin, own === undefined ? common : 0)', 'return 0'),
   mutant(
     'what the store has from before its loss is told',

@@ -16,13 +16,14 @@ const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
 const longestBackoff = 2000
 /** An answer of the server that takes longer (ms) is taken for lost. */
 const longestAnswer = 5000
+const longestAck = 2000
 
 /**
  * In a cluster, a question that comes while nobody leads is lost without a word: it is asked again in between (ms), so that it
- * is answered as soon as somebody leads. Not what would make a second consumer.
+ * is answered as soon as somebody leads. Not what would make a second consumer, having no name.
  */
 const repeatAfter = 500
-const repeatable = /^(?!CONSUMER\.CREATE)/
+const repeatable = /^(?!CONSUMER\.CREATE\.[^.]*$)/
 /** Of more questions under way than this the server is just slow to answer. */
 const mostRepeated = 100
 
@@ -83,6 +84,11 @@ export class Link {
   /** How long an answer may take (ms). */
   get patience(): number {
     return Math.min(longestAnswer, this.#host.livenessTimeout)
+  }
+
+  /** How long an acknowledgement may take (ms): what is published again is known by its id. */
+  get ackPatience(): number {
+    return Math.min(longestAck, this.#host.livenessTimeout)
   }
 
   /** A subject that nobody else listens to. */

@@ -72,7 +72,7 @@ export class Publisher {
       const options = { reply: this.#inbox + id, headers: headers as unknown as MsgHdrs }
       connection.publish(subject, Buffer.from(text), options)
       this.#waiting.set(id, { subject, since: performance.now(), waiter, index })
-      this.#timer ??= setTimeout(() => this.#expire(), this.#link.patience)
+      this.#timer ??= setTimeout(() => this.#expire(), this.#link.ackPatience)
     } catch (error) {
       waiter.failed(translate(error), index)
     }
@@ -132,7 +132,7 @@ export class Publisher {
   /** What has no answer by now will have none: the leader has changed, or a message was lost. */
   #expire(): void {
     this.#timer = undefined
-    const { patience } = this.#link
+    const { ackPatience: patience } = this.#link
     const before = performance.now() - patience
     this.#rejectAll(
       ({ since }) => since <= before,

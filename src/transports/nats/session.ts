@@ -106,7 +106,7 @@ export class Session {
 
   /** Looks whether the consumer is still there, and, where it may follow another server than the stream's leader, whether that is. */
   check(): void {
-    if (this.#over || this.#consumer === '' || this.#doubt() === null) return
+    if (this.#over || this.#early !== null || this.#doubt() === null) return
     // Where the process stood still, what it has not heard of is waiting in the socket.
     setImmediate(() => {
       const doubt = this.#doubt()
@@ -172,10 +172,14 @@ export class Session {
       after === null
         ? { deliver_policy: this.#state.isLastOnly ? 'all' : 'last_per_subject' }
         : { deliver_policy: 'by_start_sequence', opt_start_seq: after + 1 }
-    const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}`, {
+    // With a name, it is the same one when the question is asked again; and it can be deleted though no answer came.
+    const name = crypto.randomUUID().slice(0, 18)
+    this.#consumer = name
+    const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}.${name}`, {
       stream_name: this.#bucket.stream,
       config: {
         ...start,
+        name,
         deliver_subject: inbox,
         filter_subject: `${this.#names.start}>`,
         ack_policy: 'none',
@@ -193,8 +197,7 @@ export class Session {
     if (made.error !== undefined) throw translate(made.error)
     this.#bucket.setClock(made)
     this.#heardAt = performance.now()
-    this.#consumer = made.name
-    if (this.#over) return this.#trail.leave(made.name)
+    if (this.#over) return this.#trail.leave(name)
     const early = this.#early as Msg[]
     this.#early = null
     for (const message of early) this.#hear(message)
