@@ -22,8 +22,11 @@ import {
 
 const test = suiteOnAll('cluster', 120_000)
 
-/** Once the cluster has found leaders, or a server has come back, replicas equal the bucket within so many ms. */
-const soon = 10_000
+/**
+ * Once the cluster has found leaders, or a server has come back, replicas equal the bucket within so many ms: on an idle machine
+ * within 10 s, as the times show that are printed; here, others may be at work on the two cores.
+ */
+const soon = 30_000
 
 /** Three clients, each first at another server, with a replica each; the first two write. */
 class Scene implements AsyncDisposable {
