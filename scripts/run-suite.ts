@@ -25,6 +25,11 @@ export interface Verdict {
   ms: number
 }
 
+/** What uvu says at the end of a suite. */
+const closing = /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm
+/** So long after its last test (ms) a file may still run: what it leaves open is a defect, and must not hold up the others. */
+const patience = 20_000
+
 /** The temporary directory of each process group. */
 const running = new Map<number, string>()
 
@@ -43,7 +48,15 @@ export async function runSuite(file: string, timeout: number, env: NodeJS.Proces
   const group = child.pid as number
   running.set(group, temp)
   let output = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+  let ending: NodeJS.Timeout | undefined
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    output += chunk
+    if (ending !== undefined || !output.match(closing)) return
+    ending = setTimeout(() => {
+      faults.push(`still running ${patience / 1000} s after its last test: something was left open`)
+      endGroup(group)
+    }, patience)
+  })
   child.stderr.setEncoding('utf8').on('data', (chunk) => (output += chunk))
   const timer = setTimeout(() => {
     faults.push(`not done after ${timeout / 1000} s`)
@@ -55,11 +68,12 @@ export async function runSuite(file: string, timeout: number, env: NodeJS.Proces
   })
   await new Promise((resolve) => child.on('close', resolve))
   clearTimeout(timer)
+  clearTimeout(ending)
   running.delete(group)
   const titles = await readFile(join(temp, 'cases'), 'utf8').catch(() => '')
   rmSync(temp, { recursive: true, force: true })
 
-  const blocks = [...output.matchAll(/^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm)]
+  const blocks = [...output.matchAll(closing)]
   const [total = 0, passed = 0, skipped = 0] = blocks[0]?.slice(1).map(Number) ?? []
   if (blocks.length !== 1) faults.push(`uvu's closing block stands there ${blocks.length} times`)
   else if (total === 0) faults.push('no tests')

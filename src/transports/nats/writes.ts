@@ -42,7 +42,7 @@ export class Writes {
   readonly #names: Names
   readonly #retention: number
   /** The clear of each writer that was last, and its number: given again, it takes nothing that came since. */
-  readonly #clears = new Map<string, { readonly sequence: number; readonly n: number }>()
+  readonly #clears = new Map<string, { readonly sequence: number; readonly epoch: string; readonly n: number }>()
   /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
   readonly #ids = new Map<string, string>()
   /** The sequence of each writer's newest batch: an older one was given up, and begins nothing more. */
@@ -64,7 +64,7 @@ export class Writes {
     this.#newest.set(writer, Math.max(sequence, this.#newest.get(writer) ?? 0))
     let state = await this.#bucket.open()
     this.#checkNewest(batch)
-    const before = this.#highest
+    const before = Math.max(this.#highest, state.head)
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
@@ -158,12 +158,14 @@ export class Writes {
     const { writer, sequence } = batch
     const { stream } = this.#bucket
     const { cleared, start } = this.#names
+    const epoch = epochOf(state)
     const last = this.#clears.get(writer)
     let n = last?.n ?? 0
-    if (last?.sequence !== sequence) {
+    // Of a stream that was made anew since, the numbers are others.
+    if (last?.sequence !== sequence || last.epoch !== epoch) {
       const ack = await this.#publishMark(cleared, new Headers().with(header.id, this.#idOf(batch)), state)
       n = (ack as Ack).seq
-      this.#clears.set(writer, { sequence, n })
+      this.#clears.set(writer, { sequence, epoch, n })
     }
     // In pages, which shift when marks are purged meanwhile: until one round finds nothing more.
     for (let found = true, isPaged = true; found && isPaged; ) {
@@ -174,9 +176,20 @@ export class Writes {
         if (info.error !== undefined) throw translate(info.error)
         const subjects = Object.keys(info.state.subjects ?? {})
         while (subjects.length > 0) {
+          const some = subjects.splice(-clearStep)
+          const stored = await Promise.all(some.map((subject) => this.#read(subject)))
+          const present = some.flatMap((subject, i) => {
+            const { gone, n: number } = stored[i] ?? nothing
+            return gone === undefined && number <= n ? [{ subject, number }] : []
+          })
+          if (present.length === 0) continue
+          found = true
+          if (!(await this.#bucket.isStill(state))) throw disconnected('the stream was made anew')
           this.#checkNewest(batch)
-          const some = subjects.splice(-clearStep).map((subject) => this.#clearOne(subject, n, state))
-          for (const wasThere of await Promise.all(some)) found ||= wasThere
+          // Where somebody has written to it since, that is newer than the clear.
+          const mark = ({ subject, number }: { subject: string; number: number }) =>
+            this.#publishMark(subject, new Headers().with(header.expected, number), state)
+          await Promise.all(present.map(mark))
         }
         offset += info.limit ?? Infinity
         if (!(offset < (info.total ?? 0))) break
@@ -184,15 +197,6 @@ export class Writes {
       }
     }
     return { n, existed: false }
-  }
-
-  /** Resolves to whether there was something to clear. */
-  async #clearOne(subject: string, before: number, state: BucketState): Promise<boolean> {
-    const stored = await this.#read(subject)
-    if (stored === undefined || stored.gone !== undefined || stored.n > before) return false
-    // Where somebody has written to it since, that is newer than the clear.
-    await this.#publishMark(subject, new Headers().with(header.expected, stored.n), state)
-    return true
   }
 
   /** Puts back what was lost, but not after a clear. */
