@@ -6,6 +6,7 @@ import assert from 'node:assert'
 import { type Client, createClient } from '../../src'
 import { type NatsCluster, type Server, startNatsCluster } from '../support/servers'
 import {
+  awake,
   Complaints,
   differences,
   Load,
@@ -94,7 +95,7 @@ class Scene implements AsyncDisposable {
     await Promise.all(this.loads.map((load) => load.stop()))
     await using raw = await this.raw()
     await untilEqual(raw, this.collections, { deadline: 60_000 })
-    const took = performance.now() - from
+    const took = awake() - from
     await until('all are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'))
     const store = await readStore(raw, 'items')
     for (const load of this.loads) load.check(store)
@@ -121,17 +122,17 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
   for (let i = 0; i < 3; i++) {
     await scene.more(300)
     const { killed, election } = await scene.killLeader()
-    const from = performance.now()
+    const from = awake()
     // Two of three go on without it, also who was connected to it.
     await scene.more(100)
     await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'))
     elections.push(election)
-    tooks.push(performance.now() - from)
+    tooks.push(awake() - from)
     await killed.restart()
     await until('the cluster is whole again', async () => isWhole(scene), 60_000)
   }
   await scene.more(100)
-  const from = performance.now()
+  const from = awake()
   const took = await scene.settle(from)
   note(
     `${version}: kill -9 of the leader: the cluster has another after ${elections.map(Math.round).join(', ')} ms; all live and ` +
@@ -147,7 +148,7 @@ test('kill -9 of the leader, and the writes end at once: replicas equal the buck
   await using scene = await Scene.set(version)
   await scene.more(500)
   const { election } = await scene.killLeader()
-  const took = await scene.settle(performance.now())
+  const took = await scene.settle(awake())
   note(
     `${version}: kill -9 of the leader: another after ${election.toFixed(0)} ms, replicas equal the bucket ${took.toFixed(0)} ms later`,
   )
@@ -163,7 +164,7 @@ test('each server in turn is killed and comes back, the one that follows a consu
     await server.restart()
     await until('the cluster is whole again', async () => isWhole(scene), 60_000)
   }
-  const took = await scene.settle(performance.now())
+  const took = await scene.settle(awake())
   note(`${version}: each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
   assert.ok(took <= soon, `${took}`)
 })
@@ -184,13 +185,13 @@ test('two of three are killed: writes wait, replicas say that they are stale or 
   const confirmed = scene.loads.map((load, i) => load.confirmed - (before[i] as number))
   assert.ok(Math.max(...confirmed) <= 10, `confirmed without a majority: ${confirmed}`)
   await one.restart()
-  const from = performance.now()
+  const from = awake()
   await scene.more(100)
   await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'), 60_000)
-  const back = performance.now() - from
+  const back = awake() - from
   await two.restart()
   await until('the cluster is whole again', async () => isWhole(scene), 60_000)
-  await scene.settle(performance.now())
+  await scene.settle(awake())
   note(`${version}: two of three killed: all live again ${back.toFixed(0)} ms after one was back`)
 })
 
@@ -205,7 +206,7 @@ async function isWhole(scene: Scene): Promise<boolean> {
 test('what a replica of memis holds is what each server has, by its own word', async (version) => {
   await using scene = await Scene.set(version)
   await scene.more(500)
-  await scene.settle(performance.now())
+  await scene.settle(awake())
   // Each server in turn leads, or is asked by whoever leads: the leader's word is the same.
   for (const { url } of scene.cluster.servers) {
     await using raw = await Raw.connect(url)

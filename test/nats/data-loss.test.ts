@@ -9,6 +9,7 @@ import { type Client, type Collection, createClient, type MemisOptions, type Rea
 import { startProxy } from '../support/proxy'
 import type { Server } from '../support/servers'
 import {
+  awake,
   type Disposable,
   natsServer,
   note,
@@ -78,7 +79,7 @@ class Scene implements AsyncDisposable {
     await until('all are ready', () => this.readies.length === 3 * times)
     await using raw = await Raw.connect(this.server.url)
     await untilEqual(raw, this.collections)
-    const took = performance.now() - from
+    const took = awake() - from
     for (const replay of this.replays) replay.check()
     return took
   }
@@ -88,7 +89,7 @@ class Scene implements AsyncDisposable {
     await this.server.kill('SIGTERM')
     cpSync(this.files, `${this.files}.backup`, { recursive: true })
     await this.server.restart()
-    await this.equal(performance.now())
+    await this.equal(awake())
     this.readies.length = 0
   }
 
@@ -114,7 +115,7 @@ test('kill -9, and its files are gone: all is back within 5 s, with the time it 
   rmSync(scene.files, { recursive: true })
   const meanwhile = [first.set('key 5', { n: -5 }), second.delete('key 7')]
   await scene.server.restart()
-  const took = await scene.equal(performance.now())
+  const took = await scene.equal(awake())
   note(`NATS ${version}, kill -9 and no files, 3 replicas × 10,001 items: all is back after ${took.toFixed(0)} ms`)
   await Promise.all(meanwhile)
   await until('the last writes are everywhere', () => scene.collections.every((each) => !each.has('key 7')))
@@ -136,7 +137,7 @@ test('the stream is deleted, and nobody else makes it anew: it is made as it was
   await using raw = await Raw.connect(scene.server.url)
   const { config } = await raw.ask('STREAM.INFO.KV_test')
   await raw.ask('STREAM.DELETE.KV_test')
-  const took = await scene.equal(performance.now())
+  const took = await scene.equal(awake())
   note(`NATS ${version}, the stream deleted, livenessTimeout 1500: equal after ${took.toFixed(0)} ms`)
   assert.deepStrictEqual((await raw.ask('STREAM.INFO.KV_test')).config, config)
   assert.strictEqual((await readStore(raw, 'items')).size, 101)
@@ -173,7 +174,7 @@ test('the files are gone, and the store is to be believed: replicas tell deletes
   await scene.server.kill()
   rmSync(scene.files, { recursive: true })
   await scene.server.restart()
-  await scene.equal(performance.now())
+  await scene.equal(awake())
   assert.strictEqual(scene.deletes.length, 303)
   for (const each of scene.collections) assert.strictEqual(each.size, 0)
 })
@@ -201,7 +202,7 @@ for (const [more, what] of [
       for (let i = 0; i < more; i++) since.push(items.set(`key ${i % 20}`, { n: i, by: 'other' }))
     })
     await Promise.all(since)
-    const took = await scene.equal(performance.now())
+    const took = await scene.equal(awake())
     note(`NATS ${version}, a backup restored, ${more} writes since: equal after ${took.toFixed(0)} ms`)
     const by = (who: string) => [...first.values()].filter((item) => item.by === who).length
     assert.deepStrictEqual([by('other'), by('lost'), first.size], [Math.min(more, 20), 41 - Math.min(more, 20), 92])

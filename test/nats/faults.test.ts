@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client, Collection, MemisOptions, ReadyInfo } from '../../src'
 import {
+  awake,
   Complaints,
   Load,
   natsSite,
@@ -70,7 +71,7 @@ class Scene implements AsyncDisposable {
   async repaired(from: number): Promise<number> {
     await until('both are ready again', () => this.readies.every(({ length }) => length > 0))
     await untilEqual(this.site.raw, this.collections)
-    const took = performance.now() - from
+    const took = awake() - from
     await until('both are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'))
     for (const stales of this.stales) assert.ok(stales.length > 0, 'stale was not told')
     for (const replay of this.replays) replay.check()
@@ -97,7 +98,7 @@ test('consumers deleted on the server, during writes: noticed, and made anew', a
   await using scene = await Scene.set(site)
   const { result: from, load } = await underLoad(scene, async () => {
     for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_test.${name}`)
-    return performance.now()
+    return awake()
   })
   const took = await scene.repaired(from)
   note(`${version}: consumers deleted: equal after ${took.toFixed(0)} ms (livenessTimeout ${livenessTimeout})`)
@@ -111,7 +112,7 @@ test('consumers deleted on the server, during writes: noticed, and made anew', a
 test('consumers deleted on the server while nothing is written: noticed by their silence', async (version) => {
   await using site = await natsSite(version)
   await using scene = await Scene.set(site)
-  const from = performance.now()
+  const from = awake()
   for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_test.${name}`)
   const took = await scene.repaired(from)
   note(`${version}: consumers deleted in silence: live again after ${took.toFixed(0)} ms`)
@@ -129,7 +130,7 @@ test('kill -9 and restart with its data, three times, during writes: nothing is 
       await site.server.kill()
       await until('both know', () => scene.stales.every(({ length }) => length > 0))
       await site.server.restart()
-      return performance.now()
+      return awake()
     })
     tooks.push(await scene.repaired(from))
     load.check(await readStore(site.raw, 'items'))
@@ -156,7 +157,7 @@ for (const dataLoss of ['restore', 'accept'] as const) {
     rmSync(join(site.server.dir, 'jetstream'), { recursive: true })
     await until('both know', () => scene.stales.every(({ length }) => length > 0))
     await site.server.restart()
-    const took = await scene.repaired(performance.now())
+    const took = await scene.repaired(awake())
     note(`${version}: restart without data, ${dataLoss}: equal ${took.toFixed(0)} ms after the server's return`)
     assert.ok(took <= 5000, `equal after ${took} ms`)
     const kept = dataLoss === 'restore' ? 500 : 0
@@ -172,7 +173,7 @@ for (const dataLoss of ['restore', 'accept'] as const) {
     // More messages than the old one had, so that its numbers alone tell nothing.
     const { config } = await raw.ask('STREAM.INFO.KV_test')
     await raw.ask('STREAM.DELETE.KV_test')
-    const from = performance.now()
+    const from = awake()
     await until('it is there again', () => create(raw, config))
     for (let n = 0; n < 5; n++) {
       await raw.publish(subjectOf('test', 'items', `key ${n}`), JSON.stringify({ anew: n }))
@@ -196,7 +197,7 @@ test('the stream deleted and not made anew: replicas make it', async (version) =
   await using scene = await Scene.set(site)
   const before = await settings(site.raw)
   await site.raw.ask('STREAM.DELETE.KV_test')
-  const took = await scene.repaired(performance.now())
+  const took = await scene.repaired(awake())
   note(`${version}: stream deleted: all is back after ${took.toFixed(0)} ms`)
   assert.ok(took <= livenessTimeout + 5000, `back after ${took} ms`)
   assert.deepStrictEqual(await settings(site.raw), before)

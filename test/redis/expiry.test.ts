@@ -102,7 +102,7 @@ test('10,000 items with ttls spread over 5 s expire once in each replica, and on
     assert.ok(min >= -1, `an item expired ${-min} ms before its time`)
     // What a busy machine takes from the process is no lateness of memis.
     const busy = delay.max / 1e6
-    assert.ok(p99 <= 50 + busy, `${p99} ms late, while the event loop was late by ${busy} ms at most`)
+    assert.ok(p99 <= 50 + 2 * busy, `${p99} ms late, while the event loop was late by ${busy} ms at most`)
   }
 
   await until('Redis has dropped them', async () => (await raw.keys(`${base}:`)).length === 0)

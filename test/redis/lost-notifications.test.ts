@@ -3,7 +3,7 @@ import assert from 'node:assert'
 import { type Client, type Collection, createClient } from '../../src'
 import { Child } from '../support/child'
 import { Interceptor } from './interceptor'
-import { baseOf, note, Raw, Replay, redisServer, suite, until, untilEqual } from './support'
+import { awake, baseOf, note, Raw, Replay, redisServer, suite, until, untilEqual } from './support'
 
 const test = suite('lost notifications')
 
@@ -34,9 +34,9 @@ test('a subscriber that is killed alone, with nothing written after: it is back 
   // In one go, so that the write falls between the end of the one subscription and the next.
   const [killed] = await Promise.all([raw.send('CLIENT', 'KILL', 'TYPE', 'pubsub'), writer.set('meanwhile', { n: 2 })])
   assert.strictEqual(killed, 1)
-  const from = performance.now()
+  const from = awake()
   await until('it has caught up', () => words.length === 3)
-  note(`a subscriber killed alone: live again after ${Math.round(performance.now() - from)} ms`)
+  note(`a subscriber killed alone: live again after ${Math.round(awake() - from)} ms`)
   await untilEqual(raw, [replica])
   assert.deepStrictEqual(words, repaired)
   replay.check()
@@ -79,10 +79,10 @@ test('half of the link is half-open: the subscriber alone hears nothing any more
   const replay = new Replay(replica)
   await replica.subscribe()
   interceptor.deafen('subscribe')
-  const from = performance.now()
+  const from = awake()
   await writer.set('unheard', { n: 1 })
   await until('it is noticed', () => words.includes('stale'))
-  const noticed = performance.now() - from
+  const noticed = awake() - from
   await until('it has caught up', () => words.length === 3)
   note(
     `a subscriber that is half-open alone, livenessTimeout ${livenessTimeout}: noticed after ${Math.round(noticed)} ms`,
@@ -129,8 +129,8 @@ test('a process that is stopped for a moment says so when it wakes, and is right
   await writer.set('before', { n: 1 })
   await until('it is heard of', async () => (await child.ask('contents')).items.length === 1)
   child.signal('SIGSTOP')
-  const stopped = performance.now()
-  for (let n = 0; performance.now() - stopped < 2500; n++) await writer.set(`key ${n % 100}`, { n })
+  const stopped = awake()
+  for (let n = 0; awake() - stopped < 2500; n++) await writer.set(`key ${n % 100}`, { n })
   await writer.delete('before')
   child.signal('SIGCONT')
   const woken = Date.now()

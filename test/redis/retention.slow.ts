@@ -13,7 +13,8 @@ test('a million short-lived keys: after the horizon the store has nothing of the
   const count = 1_000_000
   await using server = await redisServer()
   await using raw = await Raw.connect(server.url)
-  const open = () => createClient({ transport: 'redis', url: server.url, retention: 2000, auditInterval: 500 })
+  const open = () =>
+    createClient({ transport: 'redis', url: server.url, retention: 2000, auditInterval: 500, writeTimeout: 60_000 })
   await using writing = open()
   await using reading = open()
   const [items, replica] = [writing, reading].map((client) => client.database('test').collection<object>('items'))

@@ -12,6 +12,10 @@ import {
 
 const test = suite('laboratory')
 
+/** What expires keeps a process alive, as long as its client is open. */
+const opened: Client[] = []
+test.after(async () => void (await Promise.all(opened.map((client) => client.close()))))
+
 interface Item {
   v: number
 }
@@ -20,6 +24,7 @@ interface Item {
 async function laboratory(options: MemisOptions = {}) {
   const hub = new MemoryHub()
   const clients = [1, 2].map(() => createClient({ transport: 'memory', hub, ...options }))
+  opened.push(...clients)
   const [one, two] = clients.map((client) => client.database('d').collection<Item>('c'))
   const [writer, other] = clients
   assert.ok(one && two && writer && other)

@@ -42,8 +42,15 @@ export interface BucketState {
 
 /** Ids of messages are remembered for so long (ms), or longer: for as long as any client may write again what it wrote. */
 const shortestWindow = 30_000
+/**
+ * One that vanished is made again after so many ms: nats-server 2.9 goes on deleting the files of a stream that is gone already,
+ * and takes with them those of one that is made meanwhile, which goes on as if it had them.
+ */
+const remakeDelay = 500
 /** Durations of JetStream are in ns. */
 const nsPerMs = 1e6
+
+const { setTimeout } = globalThis
 
 export class Bucket {
   readonly stream: string
@@ -143,6 +150,10 @@ export class Bucket {
 
   async #ask(): Promise<BucketState> {
     let info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+    if (info.error?.err_code === noStream && this.#config !== null) {
+      await new Promise((resolve) => setTimeout(resolve, remakeDelay))
+      info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+    }
     if (info.error?.err_code === noStream) {
       info = await this.#link.ask(`STREAM.CREATE.${this.stream}`, this.#config ?? this.#ownConfig())
       // Somebody else has made it meanwhile; or it cannot be made, for the reason that was given.

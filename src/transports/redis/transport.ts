@@ -51,6 +51,7 @@ export class RedisTransport implements Transport {
   #host!: Host
   #link: Link | null = null
   #timer: NodeJS.Timeout | undefined
+  #audits = false
   /** The audit has to ask for each collection by itself. */
   #slots = false
 
@@ -159,7 +160,9 @@ export class RedisTransport implements Transport {
   /** Finds what no notification tells: one small request for all collections. */
   async #audit(): Promise<void> {
     const asked = [...this.#sessions].flatMap((session) => (session.state ? [{ session, ...session.state }] : []))
-    if (asked.length === 0) return
+    // One at a time: answers that come together would count a notification on its way as lost.
+    if (asked.length === 0 || this.#audits) return
+    this.#audits = true
     const ask = async (some: typeof asked) => {
       const states = some.map(({ epoch, position }) => `${epoch} ${position}`)
       const names = some.flatMap(({ keys: { meta, log, ttl } }) => [meta, log, ttl])
@@ -180,6 +183,8 @@ export class RedisTransport implements Transport {
       if (this.#slots) return
       // Without an answer nothing is proved, and the age in `freshness` tells; a dead link is the heartbeat's to find.
       if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
+    } finally {
+      this.#audits = false
     }
   }
 
