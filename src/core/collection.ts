@@ -5,8 +5,8 @@ import { Emitter, emit } from './events'
 import { checkName } from './names'
 import type { ChangeInfo } from './replica'
 import { type Freshness, type ReadyInfo, Subscription } from './subscription'
-import type { Place, Write } from './transport'
-import { WriteResult } from './write-result'
+import type { Place } from './transport'
+import { Call, type CallOwner } from './write-result'
 import type { Lane } from './writer'
 
 /** Listeners may give anything back; of a promise, its rejection is heard. */
@@ -43,6 +43,7 @@ export class Collection<T extends object>
   readonly #lane: Lane
   readonly #place: Place
   readonly #where: string
+  readonly #owner: CallOwner
   #subscription: Subscription<T> | null = null
   /** The subscription's entries at hand: `get` is what is called most, and each step on the way to them is felt. */
   #held: Subscription<T>['replica']['entries'] | null = null
@@ -58,6 +59,10 @@ export class Collection<T extends object>
     this.#client = client
     this.#place = place
     this.#where = where
+    this.#owner = {
+      named: (error, key) => this.#error(error, key),
+      unheard: (error) => client.report(error as MemisError),
+    }
     this.#lane = client.writer.lane(place, (write, epoch, outcome) => {
       this.#subscription?.written(write, epoch, outcome)
     })
@@ -107,22 +112,34 @@ export class Collection<T extends object>
    * `STORE_REFUSED`, `UNAUTHORIZED` or `CLOSED`. Not awaited, a failure is told by the client's `error` event.
    */
   set(key: string, item: T, ttl?: number): Promise<void> {
-    return this.#write<void>(key, () => {
+    const call = new Call<void>(this.#owner, key, false)
+    try {
       checkName('key', key)
       const ttlMs = checkTtl(key, ttl)
       const encoded = encodeItem(key, item, this.#client.maxItemBytes)
-      return { write: { kind: 'set', key, item: encoded, ttlMs }, bytes: encoded.bytes }
-    })
+      this.#lane.push({ kind: 'set', key, item: encoded, ttlMs }, encoded.bytes + key.length, call)
+    } catch (error) {
+      call.fail(this.#error(error as MemisError))
+    }
+    return call.result
   }
 
   /** Deletes an item. Resolves, once the store has done so, to whether it was there. Rejects as `set` does. */
   delete(key: string): Promise<boolean> {
-    return this.#write<boolean>(key, () => ({ write: { kind: 'delete', key: checkName('key', key) }, bytes: 0 }))
+    const call = new Call<boolean>(this.#owner, key, true)
+    try {
+      this.#lane.push({ kind: 'delete', key: checkName('key', key) }, key.length, call)
+    } catch (error) {
+      call.fail(this.#error(error as MemisError))
+    }
+    return call.result
   }
 
   /** Deletes all items, each of which is told as a delete. Resolves once the store has done so. Rejects as `set` does. */
   clear(): Promise<void> {
-    return this.#write<void>(undefined, () => ({ write: { kind: 'clear' }, bytes: 0 }))
+    const call = new Call<void>(this.#owner, undefined, false)
+    this.#lane.push({ kind: 'clear' }, 0, call)
+    return call.result
   }
 
   /** The item of that key, or undefined. The very same frozen object at each call, until the item changes. */
@@ -232,26 +249,6 @@ export class Collection<T extends object>
     signal.addEventListener('abort', abort, { once: true })
     const done = () => signal.removeEventListener('abort', abort)
     this.#subscribed?.then(done, done)
-  }
-
-  #write<R>(key: string | undefined, make: () => { write: Write; bytes: number }): Promise<R> {
-    return WriteResult.of<R>(
-      (resolve, reject) => {
-        try {
-          const { write, bytes } = make()
-          const isDelete = write.kind === 'delete'
-          this.#lane.push(
-            write,
-            bytes + (key === undefined ? 0 : key.length),
-            (existed) => resolve((isDelete ? existed : undefined) as R),
-            (error) => reject(this.#error(error, key)),
-          )
-        } catch (error) {
-          reject(this.#error(error as MemisError))
-        }
-      },
-      (error) => this.#client.report(error as MemisError),
-    )
   }
 
   /** The same error, with the names of the collection and the key in front. */

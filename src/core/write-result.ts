@@ -1,4 +1,6 @@
 import { setImmediate } from 'node:timers'
+import type { MemisError } from './errors'
+import type { Caller } from './writer'
 
 /**
  * The promise of a write. A write that nobody awaits and that fails must be no unhandled rejection, and must not
@@ -12,29 +14,12 @@ export class WriteResult<R> extends Promise<R> {
     return Promise
   }
 
-  /** `run` may settle at once; `unheard` is called with the error of a write that nobody awaits. */
-  static of<R>(
-    run: (resolve: (value: R) => void, reject: (error: Error) => void) => void,
-    unheard: (error: Error) => void,
-  ): WriteResult<R> {
-    let result: WriteResult<R> | undefined
-    let failed = false
-    result = new WriteResult<R>((resolve, reject) => {
-      run(resolve, (error) => {
-        if (!failed && result !== undefined) result.#listen(unheard)
-        failed = true
-        reject(error)
-      })
-    })
-    // It failed while it was made.
-    if (failed) result.#listen(unheard)
-    return result
-  }
-
-  /** Only for a write that fails: most do not, and need no handler. */
-  #listen(unheard: (error: Error) => void): void {
+  /** Once nobody has listened for a turn, who is called with the error. Only for a write that fails: most do not, and need no handler. */
+  static listen(result: WriteResult<unknown>, unheard: (error: Error) => void): void {
     // Whoever awaits has had time to say so when the next turn comes.
-    super.then(undefined, (error) => setImmediate(() => this.#observed || unheard(error)))
+    Promise.prototype.then.call(result, undefined, (error) =>
+      setImmediate(() => result.#observed || unheard(error as Error)),
+    )
   }
 
   // biome-ignore lint/suspicious/noThenProperty: it is a promise
@@ -44,5 +29,51 @@ export class WriteResult<R> extends Promise<R> {
   ): Promise<A | B> {
     this.#observed = true
     return super.then(onFulfilled, onRejected)
+  }
+}
+
+/** Whose calls they are. */
+export interface CallOwner {
+  /** The same error, with the names of the collection and the key in front. */
+  named(error: MemisError, key: string | undefined): MemisError
+  /** Told of the error of a write that nobody awaits. */
+  unheard(error: Error): void
+}
+
+/** A call of `set`, `delete` or `clear`. An object with methods, since closures for each call would be a good part of its cost. */
+export class Call<R> implements Caller {
+  deadline = 0
+  readonly result: WriteResult<R>
+  readonly #owner: CallOwner
+  readonly #key: string | undefined
+  readonly #answers: boolean
+  #resolve!: (value: R) => void
+  #reject!: (error: Error) => void
+  #isOver = false
+
+  /** `answers`: it resolves to whether the store had the key. */
+  constructor(owner: CallOwner, key: string | undefined, answers: boolean) {
+    this.#owner = owner
+    this.#key = key
+    this.#answers = answers
+    this.result = new WriteResult<R>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  taken(existed: boolean): void {
+    this.#resolve((this.#answers ? existed : undefined) as R)
+  }
+
+  refused(error: MemisError): void {
+    this.fail(this.#owner.named(error, this.#key))
+  }
+
+  fail(error: MemisError): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    WriteResult.listen(this.result, this.#owner.unheard)
+    this.#reject(error)
   }
 }

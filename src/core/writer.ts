@@ -27,10 +27,11 @@ const closeTimeout = 5000
 const retryDelay = 50
 
 /** Somebody's call of `set`, `delete` or `clear`. */
-interface Caller {
-  readonly resolve: (existed: boolean) => void
-  readonly reject: (error: MemisError) => void
-  readonly deadline: number
+export interface Caller {
+  /** Set when it is pushed. */
+  deadline: number
+  taken(existed: boolean): void
+  refused(error: MemisError): void
 }
 
 /** A write, and who waits for it: more than one where it took the place of older ones that were never sent. */
@@ -218,13 +219,14 @@ export class Lane {
   }
 
   /** Sends a write, of so many bytes. Settles when the store has answered, with whether it had the key before. */
-  push(write: Write, bytes: number, resolve: (existed: boolean) => void, reject: (error: MemisError) => void): void {
+  push(write: Write, bytes: number, caller: Caller): void {
     const writer = this.#writer
-    if (writer.refusal !== null) return reject(refused(writer.refusal, 'no'))
+    if (writer.refusal !== null) return caller.refused(refused(writer.refusal, 'no'))
+    caller.deadline = writer.deadline()
     try {
-      this.#add({ write, bytes, callers: [{ resolve, reject, deadline: writer.deadline() }] })
+      this.#add({ write, bytes, callers: [caller] })
     } catch (error) {
-      reject(error as MemisError)
+      caller.refused(error as MemisError)
       if (!this.busy) writer.idle()
       return
     }
@@ -274,7 +276,7 @@ export class Lane {
         const message = `the write was not confirmed within writeTimeout, ${writeTimeout} ms`
         const late = pending.callers.filter((caller) => caller.deadline <= now)
         pending.callers = pending.callers.filter((caller) => caller.deadline > now)
-        for (const caller of late) caller.reject(new MemisError('WRITE_TIMEOUT', message, { stored }))
+        for (const caller of late) caller.refused(new MemisError('WRITE_TIMEOUT', message, { stored }))
       }
       for (const caller of pending.callers) earliest = Math.min(earliest, caller.deadline)
       return pending.callers.length === 0
@@ -376,6 +378,8 @@ export class Lane {
       return this.#fail(flight, new MemisError('STORE_REFUSED', 'the transport gave no answer'))
     const { epoch, outcomes } = written
     this.#flight = null
+    // First what waits, so that the store is not idle while its answer is told here.
+    this.#flush()
     flight.pendings.forEach((pending, i) => {
       const outcome: Partial<Taken & { error: MemisError }> | undefined = outcomes[i]
       if (typeof outcome?.n !== 'number') {
@@ -384,9 +388,9 @@ export class Lane {
         return
       }
       this.#written(pending.write, epoch, outcome as Taken)
-      for (const caller of pending.callers) caller.resolve(outcome.existed === true)
+      for (const caller of pending.callers) caller.taken(outcome.existed === true)
     })
-    this.#next()
+    if (!this.busy) this.#writer.idle()
   }
 
   #fail(flight: Flight, error: MemisError): void {
@@ -414,7 +418,7 @@ export class Lane {
 }
 
 function rejectAll(pendings: readonly Pending[], error: MemisError): void {
-  for (const pending of pendings) for (const caller of pending.callers) caller.reject(error)
+  for (const pending of pendings) for (const caller of pending.callers) caller.refused(error)
 }
 
 const certainty = (flight: Flight, error: MemisError) => (flight.uncertain ? 'unknown' : (error.stored ?? 'unknown'))

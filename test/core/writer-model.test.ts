@@ -84,7 +84,7 @@ class World {
       if (!pushed) error = outcome as MemisError
       this.#note(() => this.#settle(call, outcome))
     }
-    this.#lane(lane).push(write, bytes, settle, settle)
+    this.#lane(lane).push(write, bytes, { deadline: 0, taken: settle, refused: settle })
     pushed = true
     if (refuses) assert.ok(error)
     else assert.equal(error?.code, full ? 'TOO_MANY_PENDING' : undefined)

@@ -36,7 +36,7 @@ function make({ up = true, ...options }: Partial<WriterOptions> & { up?: boolean
         call.heard = written.length
         assert.equal(call.settled, 1, 'a call settles once')
       }
-      lane.push(write, bytes, settle, settle)
+      lane.push(write, bytes, { deadline: 0, taken: settle, refused: settle })
       return call
     }
     return {
@@ -248,19 +248,21 @@ test('a listener that writes when it hears of a write keeps the order', async ()
   const transport = new FakeTransport()
   const writer = new Writer(transport, standard)
   writer.up()
-  const nothing = () => {}
+  const nobody = () => ({ deadline: 0, taken() {}, refused() {} })
   const lane = writer.lane(place, (write) => {
-    if (write.kind === 'set' && write.key === 'a') lane.push(setOf('from the listener', {}), 1, nothing, nothing)
+    if (write.kind === 'set' && write.key === 'a') lane.push(setOf('from the listener', {}), 1, nobody())
   })
-  lane.push(setOf('a', {}), 1, nothing, nothing)
+  lane.push(setOf('a', {}), 1, nobody())
   await turn()
-  lane.push(setOf('b', {}), 1, nothing, nothing)
+  lane.push(setOf('b', {}), 1, nobody())
   await transport.call.take()
   await turn()
-  assert.deepEqual(
-    transport.writes.map(({ keys }) => keys.join(' ')),
-    ['a', 'b from the listener'],
-  )
+  const sent = () => transport.writes.map(({ keys }) => keys.join(' '))
+  // What waited has left before the listener hears.
+  assert.deepEqual(sent(), ['a', 'b'])
+  await transport.call.take()
+  await turn()
+  assert.deepEqual(sent(), ['a', 'b', 'from the listener'])
 })
 
 // While the link is down

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite } from 'uvu'
 import { encodeItem } from '../../src/core/codec'
-import { addLengths } from '../../src/transports/redis/fields'
+import { addLengths, formOf, hasForm } from '../../src/transports/redis/fields'
 import { anyItem } from '../support/any-item'
 import fc from '../support/fast-check'
 
@@ -9,17 +9,19 @@ const test = suite('fields')
 
 /** What the script cuts out of an item's text. */
 function cut(item: object): [string, string][] {
-  const { json, bytes } = encodeItem('k', item, Infinity)
+  const { item: copy, json, bytes } = encodeItem('k', item, Infinity)
+  const form = formOf(copy)
+  assert.ok(hasForm(copy, form))
   const lengths: number[] = []
-  addLengths(json, bytes, lengths)
+  addLengths(json, bytes, form, lengths)
   const text = Buffer.from(json)
-  const fields: [string, string][] = []
-  for (let i = 0, at = 1; i < lengths.length; i += 2) {
-    const [name, value] = [lengths[i] as number, lengths[i + 1] as number]
-    fields.push([text.toString('utf8', at, at + name + 2), text.toString('utf8', at + name + 3, at + name + 3 + value)])
-    at += name + value + 4
-  }
-  return fields
+  let at = 1
+  return form.names.map((name, i) => {
+    const [before, length] = [form.bytes[i] as number, lengths[i] as number]
+    const value = text.toString('utf8', at + before, at + before + length)
+    at += before + length + 1
+    return [JSON.stringify(name), value]
+  })
 }
 
 const expected = (item: object) =>
@@ -43,6 +45,14 @@ test('quotes, backslashes, braces and other scripts within names and values', ()
   ]) {
     assert.deepEqual(cut(item), expected(item))
   }
+})
+
+test('a form is that of items with the same names in the same order', () => {
+  const form = formOf({ a: 1, b: 2 })
+  assert.deepEqual(
+    [{ a: 'x', b: null }, { b: 2, a: 1 }, { a: 1 }, { a: 1, b: 2, c: 3 }, {}].map((item) => hasForm(item, form)),
+    [true, false, false, false, false],
+  )
 })
 
 test.run()

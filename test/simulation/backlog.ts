@@ -37,26 +37,25 @@ export class Backlog {
     writer.lane = (place, written) => {
       const made = lane(place, written)
       const push = made.push.bind(made)
-      made.push = (write, bytes, resolve, reject) => {
+      made.push = (write, bytes, caller) => {
         const call = world.calls.current as Call
         world.calls.bind(write, call)
         const before = this.#waiting.size
         let refused = false
-        push(
-          write,
-          bytes,
-          (existed) => {
-            this.#settled(call)
-            resolve(existed)
-          },
-          (error) => {
-            refused = true
-            this.#waiting.delete(write)
-            this.#settled(call)
-            this.#checkRefusal(call, error, before)
-            reject(error)
-          },
-        )
+        const taken = caller.taken.bind(caller)
+        const refuse = caller.refused.bind(caller)
+        caller.taken = (existed) => {
+          this.#settled(call)
+          taken(existed)
+        }
+        caller.refused = (error) => {
+          refused = true
+          this.#waiting.delete(write)
+          this.#settled(call)
+          this.#checkRefusal(call, error, before)
+          refuse(error)
+        }
+        push(write, bytes, caller)
         if (!refused) this.#add(write, place)
       }
       return made

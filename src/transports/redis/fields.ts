@@ -5,19 +5,40 @@ const comma = 44
 const backslash = 92
 const [openArray, closeArray, openObject, closeObject] = [91, 93, 123, 125]
 
+/** The names of an item's fields. Most items of a collection have the same, and so they travel once. */
+export interface Form {
+  readonly names: readonly string[]
+  /** Of each name, the length in bytes as it stands in the text before the value: with its quotes, and a colon. */
+  readonly bytes: readonly number[]
+  /** The same in UTF-16. */
+  readonly units: readonly number[]
+}
+
+export function formOf(item: object): Form {
+  const names = Object.keys(item)
+  const texts = names.map((name) => `${JSON.stringify(name)}:`)
+  return { names, bytes: texts.map((text) => Buffer.byteLength(text)), units: texts.map(({ length }) => length) }
+}
+
+export function hasForm(item: object, { names }: Form): boolean {
+  let i = 0
+  // Faster than Object.keys, which makes a list; a copy made by memis inherits nothing that is enumerable.
+  for (const name in item) if (names[i++] !== name) return false
+  return i === names.length
+}
+
 /**
- * Adds the length in bytes of each field's name, as it stands between its quotes, and of its value, in turns. `json` is an
- * object, as JSON.stringify gave it, of `bytes` bytes. So the server cuts the fields out of the text that it tells the
- * replicas anyway: nothing is encoded or sent twice.
+ * Adds the length in bytes of each field's value. `json` is an object of that form, as JSON.stringify gave it, of `bytes` bytes. So
+ * the server cuts the values out of the text that it tells the replicas anyway: nothing is encoded or sent twice.
  */
-export function addLengths(json: string, bytes: number, lengths: number[]): void {
-  const length = (from: number, to: number) =>
-    bytes === json.length ? to - from : Buffer.byteLength(json.slice(from, to))
-  for (let at = 1; at < json.length - 1; ) {
-    const nameEnd = endOfString(json, at)
-    const valueEnd = endOfValue(json, nameEnd + 1)
-    lengths.push(length(at + 1, nameEnd - 1), length(nameEnd + 1, valueEnd))
-    at = valueEnd + 1
+export function addLengths(json: string, bytes: number, { units }: Form, lengths: number[]): void {
+  const isAscii = bytes === json.length
+  let at = 1
+  for (const unit of units) {
+    const start = at + unit
+    const end = endOfValue(json, start)
+    lengths.push(isAscii ? end - start : Buffer.byteLength(json.slice(start, end)))
+    at = end + 1
   }
 }
 

@@ -47,7 +47,8 @@ end
 ${intactness}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for _, index in ipairs({ log, ttl }) do redis.call('ZCARD', index) end -- an error where it is of another type
+-- An error where one is of another type.
+local timedBefore = redis.call('ZCARD', ttl), redis.call('ZCARD', log)
 local intact, expired = isIntact(known[5], log, ttl, now)
 local putBack = redis.call('HLEN', origins) > 0
 local allowed = redis.acl_check_cmd
@@ -143,8 +144,9 @@ redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. st
  * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
  * batch which restores counts in ('' for others; of an empty one, '<' and the epoch and number that a reader knows of, and up to
  * which number it still holds good: a store that is not as far begins an epoch), a JSON list that tells of each write the ttl in ms
- * (0 none, -1 a delete) and, of a set, where in the payload its item begins (counted from 1), how many fields it has, and of each the
- * length of its name and of its value in bytes; then, where they restore, of each write the floor, and epoch and number of its origin.
+ * (0 none, -1 a delete) and, of a set, where in the payload its item begins (counted from 1), its form (counted from 1), and the length in
+ * bytes of each field's value; a JSON list of forms, each a list of the fields' names and, behind each, the length in bytes of the name as it
+ * stands before the value; then, where they restore, of each write the floor, and epoch and number of its origin.
  * Returns 'epoch first codes', of a batch that was taken before also the ms since then, with a code for each write: 1 the key was there, 0 it was not, x it had expired, r it was
  * not restored.
  */
@@ -154,10 +156,10 @@ if last and tonumber(last) == sequence then
   return answer .. ' ' .. (remember - redis.call('PTTL', writer))
 end
 
-local n, restores, payload, past = head, ARGV[7] ~= '', ARGV[6], 9
+local n, restores, payload, past = head, ARGV[7] ~= '', ARGV[6], 10
 -- Decoded at once in C, for all writes: parsing it in Lua would be a good part of the whole.
-local shapes, at = #KEYS > 5 and cjson.decode(ARGV[8]), 1
-local codes, void, numbers, due, back = {}, {}, {}, {}, {}
+local shapes, forms, at = #KEYS > 5 and cjson.decode(ARGV[8]), #KEYS > 5 and cjson.decode(ARGV[9]) or {}, 1
+local codes, void, logged, due, hasTtl, back = {}, {}, {}, {}, false, {}
 
 -- Whether a write may be put back: not over a newer one, nor after a clear, nor where a mark of a newer delete may have been
 -- removed, but over an older one that was put back before.
@@ -171,23 +173,30 @@ local function restorable(key, floor, from, number)
   return e and (e < from or (e == from and tonumber(o) < tonumber(number)))
 end
 
--- Cuts an item's fields out of the payload, from the quote of the first name on, and writes them. The list is the same for
--- all items, since growing one for each costs more than all the cutting.
-local sub, find, fields = string.sub, string.find, {}
-local function write(item, pos, count)
-  fields[1], fields[2] = '\\255', n
-  local size = 2
-  for f = at, at + 2 * count - 2, 2 do
-    local length = shapes[f]
-    local name = sub(payload, pos + 1, pos + length)
-    if find(name, '\\\\', 1, true) then name = cjson.decode('["' .. name .. '"]')[1] end
-    pos = pos + length + 3
-    length = shapes[f + 1]
-    fields[size + 1], fields[size + 2] = name, sub(payload, pos, pos + length - 1)
-    pos, size = pos + length + 1, size + 2
+-- What HSET takes of each form, the values to be put in: growing a list for each item costs more than all the cutting.
+local lists = {}
+for f, form in ipairs(forms) do
+  local list = { '\\255', 0 }
+  for i = 1, #form, 2 do
+    list[i + 2], list[i + 3] = form[i], ''
+  end
+  lists[f] = list
+end
+
+-- Cuts an item's values out of the payload, from the quote of the first name on, and writes the fields.
+local sub = string.sub
+local function write(item, pos, f)
+  local form, list = forms[f], lists[f]
+  local size = #form + 2
+  list[2] = n
+  for i = 2, #form, 2 do
+    pos = pos + form[i]
+    local length = shapes[at]
+    list[i + 2] = sub(payload, pos, pos + length - 1)
+    at, pos = at + 1, pos + length + 1
   end
   for from = 1, size, 4000 do
-    redis.call('HSET', item, unpack(fields, from, math.min(from + 3999, size)))
+    redis.call('HSET', item, unpack(list, from, math.min(from + 3999, size)))
   end
 end
 
@@ -203,53 +212,62 @@ for i = 6, #KEYS do
     if takes then back[#back + 1], back[#back + 2] = key, ARGV[past + 1] .. ' ' .. ARGV[past + 2] end
     past = past + 3
   end
-  local start, count = 0, 0
+  local start, form
   if ms >= 0 then
-    start, count = shapes[at], shapes[at + 1]
+    start, form = shapes[at], shapes[at + 1]
     at = at + 2
   end
   if takes then
     local existed = redis.call('DEL', item)
     codes[#codes + 1] = existed
+    local isWritten = true
     if ms >= 0 then
-      write(item, start + 1, count)
-      numbers[key] = n
+      write(item, start + 1, form)
       due[key] = ms > 0 and now + ms
-      if ms > 0 then redis.call('PEXPIREAT', item, now + ms) end
+      if ms > 0 then
+        hasTtl = true
+        redis.call('PEXPIREAT', item, now + ms)
+      end
     else
       local score = due[key]
       if score == nil then score = tonumber(redis.call('ZSCORE', ttl, key) or 'inf') end
       if existed == 0 and score and score > 0 and score <= now then codes[#codes] = 'x' end
       -- What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
       -- or an eviction, a replica may be about to put the item back.
-      local number = numbers[key] or tonumber(redis.call('ZSCORE', log, key) or 0)
-      if existed == 1 or restores or number <= begun or score and score > now then
-        numbers[key] = n
-        due[key] = -now
+      local isNew = due[key] ~= nil or tonumber(redis.call('ZSCORE', log, key) or 0) > begun
+      if existed == 1 or restores or not isNew or score and score > now then
+        due[key], hasTtl = -now, true
       else
+        isWritten = false
         void[#void + 1] = i - 6
       end
+    end
+    if isWritten then
+      logged[#logged + 1] = n
+      logged[#logged + 1] = key
     end
   else
     codes[#codes + 1] = 'r'
     void[#void + 1] = i - 6
+    if form then at = at + #forms[form] / 2 end
   end
-  at = at + 2 * count
 end
 
 -- Where nothing could be put back, there is nothing to tell.
-if restores and not next(numbers) then n = head end
-local logged, timed, timeless, written = {}, {}, {}, {}
-for key, number in pairs(numbers) do
-  written[#written + 1] = key
-  logged[#logged + 1] = number
-  logged[#logged + 1] = key
-  if due[key] then
-    timed[#timed + 1] = due[key]
-    timed[#timed + 1] = key
-  else
-    timeless[#timeless + 1] = key
+if restores and #logged == 0 then n = head end
+local timed, timeless, written = {}, {}, {}
+if hasTtl or timedBefore > 0 then
+  for key, at in pairs(due) do
+    if at then
+      timed[#timed + 1] = at
+      timed[#timed + 1] = key
+    else
+      timeless[#timeless + 1] = key
+    end
   end
+end
+if putBack then
+  for key in pairs(due) do written[#written + 1] = key end
 end
 each4000('ZADD', log, logged)
 each4000('ZADD', ttl, timed)

@@ -5,7 +5,7 @@ import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
 import { MemisError, quote } from '../../core/errors'
 import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
-import { addLengths } from './fields'
+import { addLengths, type Form, formOf, hasForm } from './fields'
 import { Link } from './link'
 import { type Keys, keysOf } from './names'
 import { auditScript, clearScript, writeScript } from './scripts'
@@ -88,7 +88,9 @@ export class RedisTransport implements Transport {
     const { restores } = batch.writes[0] ?? {}
     const texts: string[] = []
     const shapes: number[] = []
+    const forms: Form[] = []
     const past: string[] = []
+    let form = -1
     let bytes = 0
     for (const write of batch.writes) {
       if (write.kind === 'clear') continue // always alone in its batch
@@ -107,16 +109,21 @@ export class RedisTransport implements Transport {
         const { item, ttlMs } = write
         head += `,${ttlMs ?? 0},`
         bytes += item.bytes
-        const count = shapes.push(ttlMs ?? 0, bytes - item.bytes + Buffer.byteLength(head) + 1, 0) - 1
-        addLengths(item.json, item.bytes, shapes)
-        shapes[count] = (shapes.length - count - 1) / 2
+        // Mostly it is that of the one before.
+        if (form === -1 || !hasForm(item.item, forms[form] as Form)) {
+          form = forms.findLastIndex((each) => hasForm(item.item, each))
+          if (form === -1) form = forms.push(formOf(item.item)) - 1
+        }
+        shapes.push(ttlMs ?? 0, bytes - item.bytes + Buffer.byteLength(head) + 1, form + 1)
+        addLengths(item.json, item.bytes, forms[form] as Form, shapes)
         texts.push(head, item.json, tail)
       }
       bytes += Buffer.byteLength(head) + Buffer.byteLength(tail)
     }
     // Joined once: adding up would leave a tree of small strings to be collected, which costs more than all else here.
     const payload = `${texts.join('')}${bytes === 0 ? '[]' : ']'}`
-    const what = [payload, restores ? `=${restores.epoch}` : '', JSON.stringify(shapes)]
+    const written = forms.map(({ names, bytes }) => names.flatMap((name, i) => [name, bytes[i]]))
+    const what = [payload, restores ? `=${restores.epoch}` : '', JSON.stringify(shapes), JSON.stringify(written)]
     const reply = await this.#link.run(writeScript, names, [...this.#opening(keys, batch), ...what, ...past])
     const [epoch = '', first, codes = '', age] = String(reply).split(' ')
     const trust = this.#trust.get(keys.channel)
