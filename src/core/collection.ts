@@ -45,8 +45,8 @@ export class Collection<T extends object>
   readonly #where: string
   readonly #owner: CallOwner
   #subscription: Subscription<T> | null = null
-  /** The subscription's entries at hand: `get` is what is called most, and each step on the way to them is felt. */
-  #held: Subscription<T>['replica']['entries'] | null = null
+  /** The subscription's items at hand: `get` is what is called most, and each step on the way to them is felt. */
+  #held: ReadonlyMap<string, Readonly<T>> | null = null
   #subscribed: Promise<void> | null = null
   #refuse: ((error: MemisError) => void) | null = null
   #idleSince = Date.now()
@@ -144,28 +144,27 @@ export class Collection<T extends object>
 
   /** The item of that key, or undefined. The very same frozen object at each call, until the item changes. */
   get(key: string): Readonly<T> | undefined {
-    const entry = this.#entries.get(key)
-    return entry === undefined ? undefined : entry.item
+    return this.#items.get(key)
   }
 
   has(key: string): boolean {
-    return this.#entries.has(key)
+    return this.#items.has(key)
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#items.size
   }
 
   keys(): MapIterator<string> {
-    return this.#entries.keys()
+    return this.#items.keys()
   }
 
   values(): MapIterator<Readonly<T>> {
-    return valuesOf(this.#entries)
+    return this.#items.values()
   }
 
   entries(): MapIterator<[string, Readonly<T>]> {
-    return entriesOf(this.#entries)
+    return this.#items.entries()
   }
 
   [Symbol.iterator](): MapIterator<[string, Readonly<T>]> {
@@ -176,10 +175,10 @@ export class Collection<T extends object>
     callback: (item: Readonly<T>, key: string, collection: ReadonlyMap<string, Readonly<T>>) => void,
     thisArg?: unknown,
   ): void {
-    for (const [key, entry] of this.#entries) Reflect.apply(callback, thisArg, [entry.item, key, this])
+    for (const [key, item] of this.#items) Reflect.apply(callback, thisArg, [item, key, this])
   }
 
-  get #entries() {
+  get #items() {
     return this.#held ?? this.#refuseToRead()
   }
 
@@ -222,7 +221,7 @@ export class Collection<T extends object>
         refused: (error) => this.#stop(error),
       })
       this.#subscription = subscription
-      this.#held = subscription.replica.entries
+      this.#held = subscription.replica.items
     })
   }
 
@@ -260,14 +259,6 @@ export class Collection<T extends object>
       ...(stored === undefined ? {} : { stored }),
     })
   }
-}
-
-function* valuesOf<T>(entries: ReadonlyMap<string, { item: T }>): MapIterator<T> {
-  for (const entry of entries.values()) yield entry.item
-}
-
-function* entriesOf<T>(entries: ReadonlyMap<string, { item: T }>): MapIterator<[string, T]> {
-  for (const [key, entry] of entries) yield [key, entry.item]
 }
 
 function checkTtl(key: string, ttl: unknown): number | null {

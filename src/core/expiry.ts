@@ -1,39 +1,116 @@
-/** Which entries fall due, and when: a binary heap by deadline. No I/O, no clock. */
+/** Which entries fall due, and when. No I/O, no clock. */
 
-/** What can fall due. `slot` is where the entry stands in its queue, -1 while it stands in none. */
+/** What can fall due. The queue's own to set: `deadline`, and `slot`, where the entry stands in it, -1 while it stands in none. */
 export interface Due {
   deadline: number
   slot: number
 }
 
+/** Of deadlines, those within the same so many ms stand together. */
+const span = 1000
+
+interface Bucket<E> extends Due {
+  readonly entries: E[]
+}
+
 /**
- * An entry that gets another deadline moves within the heap, so that items set again and again (presence, say) leave
- * nothing behind: the heap is never larger than the number of entries that have a deadline.
+ * Entries that fall due soon stand in a heap; the others wait in buckets, one for each span of time, unsorted. To keep a
+ * million in one heap would cost more than all else, and many are given another deadline before they ever fall due. An entry
+ * that is put again (presence, say) leaves nothing behind.
  */
 export class ExpiryQueue<E extends Due> {
-  readonly #heap: E[] = []
+  readonly #near = new Heap<E>()
+  readonly #buckets = new Map<number, Bucket<E>>()
+  /** The buckets, by when they begin. */
+  readonly #far = new Heap<Bucket<E>>()
+  /** Deadlines before this one are near. */
+  #horizon = Number.NEGATIVE_INFINITY
+  #size = 0
 
   get size(): number {
-    return this.#heap.length
+    return this.#size
   }
 
-  /** The deadline that comes first, or undefined. */
+  /** When to look again: no entry falls due before that. Undefined where there is none. */
   get next(): number | undefined {
-    return this.#heap[0]?.deadline
+    return this.#near.first?.deadline ?? this.#far.first?.deadline
   }
 
-  /** Adds the entry, or moves it after its deadline was changed. */
-  put(entry: E): void {
-    if (entry.slot === -1) {
-      entry.slot = this.#heap.length
-      this.#heap.push(entry)
+  /** Adds the entry, or moves it to another deadline. */
+  put(entry: E, deadline: number, now: number): void {
+    this.remove(entry)
+    this.#open(now)
+    this.#size++
+    entry.deadline = deadline
+    if (deadline < this.#horizon) return this.#near.put(entry)
+    const start = startOf(deadline)
+    let bucket = this.#buckets.get(start)
+    if (bucket === undefined) {
+      bucket = { entries: [], deadline: start, slot: -1 }
+      this.#buckets.set(start, bucket)
+      this.#far.put(bucket)
     }
-    this.#rise(entry)
-    this.#sink(entry)
+    entry.slot = bucket.entries.push(entry) - 1
   }
 
   remove(entry: E): void {
     if (entry.slot === -1) return
+    this.#size--
+    if (entry.deadline < this.#horizon) return this.#near.remove(entry)
+    const bucket = this.#buckets.get(startOf(entry.deadline)) as Bucket<E>
+    const last = bucket.entries.pop() as E
+    if (last !== entry) {
+      last.slot = entry.slot
+      bucket.entries[last.slot] = last
+    }
+    entry.slot = -1
+    if (bucket.entries.length > 0) return
+    this.#buckets.delete(bucket.deadline)
+    this.#far.remove(bucket)
+  }
+
+  /** Takes the first entry out, if it is due at `now`. */
+  take(now: number): E | undefined {
+    this.#open(now)
+    const { first } = this.#near
+    if (first === undefined || first.deadline > now) return undefined
+    this.remove(first)
+    return first
+  }
+
+  /** What falls due within a span from now is near. */
+  #open(now: number): void {
+    const horizon = startOf(now) + 2 * span
+    if (horizon <= this.#horizon) return
+    this.#horizon = horizon
+    for (let bucket = this.#far.first; bucket !== undefined && bucket.deadline < horizon; bucket = this.#far.first) {
+      this.#far.remove(bucket)
+      this.#buckets.delete(bucket.deadline)
+      for (const entry of bucket.entries) {
+        entry.slot = -1
+        this.#near.put(entry)
+      }
+    }
+  }
+}
+
+const startOf = (time: number) => Math.floor(time / span) * span
+
+/** A binary heap by deadline. */
+class Heap<E extends Due> {
+  readonly #heap: E[] = []
+
+  /** The one whose deadline comes first. */
+  get first(): E | undefined {
+    return this.#heap[0]
+  }
+
+  put(entry: E): void {
+    entry.slot = this.#heap.push(entry) - 1
+    this.#rise(entry)
+  }
+
+  remove(entry: E): void {
     const last = this.#heap.pop() as E
     if (last !== entry) {
       last.slot = entry.slot
@@ -42,14 +119,6 @@ export class ExpiryQueue<E extends Due> {
       this.#sink(last)
     }
     entry.slot = -1
-  }
-
-  /** Takes the first entry out, if it is due at `now`. */
-  take(now: number): E | undefined {
-    const first = this.#heap[0]
-    if (first === undefined || first.deadline > now) return undefined
-    this.remove(first)
-    return first
   }
 
   #rise(entry: E): void {

@@ -38,25 +38,17 @@ const maxMarks = 100_000
 /** However short the retention: for as long as contents may be under way in which what is gone still stands (ms). */
 const leastRetention = 10_000
 
-/** An item without a deadline costs no room for one. */
-class Entry<T> {
+/** What is known of an item that expires, beside itself. */
+class Timed implements Due {
+  deadline = 0
+  slot = -1
   constructor(
-    public item: Readonly<T>,
+    readonly key: string,
     public n: number,
   ) {}
 }
 
-class TimedEntry<T> extends Entry<T> implements Due {
-  slot = -1
-  constructor(
-    item: Readonly<T>,
-    n: number,
-    readonly key: string,
-    public deadline: number,
-  ) {
-    super(item, n)
-  }
-}
+const numberOf = (held: number | Timed) => (typeof held === 'number' ? held : held.n)
 
 type KeyWrite = Extract<Write, { key: string }>
 
@@ -67,7 +59,10 @@ interface Mark {
 }
 
 export class Replica<T extends object> {
-  readonly entries = new Map<string, Entry<T>>()
+  /** A Map of its own, so that a `get` of memis is one of a Map. */
+  readonly items = new Map<string, Readonly<T>>()
+  /** The number of each item's revision; an item without a deadline costs no room for one. */
+  readonly numbers = new Map<string, number | Timed>()
   /** Up to where everything is known, or null before the first contents. */
   position: Position | null = null
 
@@ -80,7 +75,7 @@ export class Replica<T extends object> {
   /** The marks by age, those that are outdated among them: a Map gets slow when its oldest entries are removed one by one. */
   #markAges: { readonly key: string; readonly mark: Mark }[] = []
   #oldestMark = 0
-  readonly #due = new ExpiryQueue<TimedEntry<T>>()
+  readonly #due = new ExpiryQueue<Timed>()
   /** What the store lost, or may have. */
   readonly doubts = new Doubts()
   /** What was put back after a loss, and not written since: the revision that it first had. */
@@ -98,8 +93,8 @@ export class Replica<T extends object> {
   #floor = 0
   /** So says the floor of old also to own answers that come late while everything is told anew. */
   #settled = 0
-  /** While the whole contents are told: the keys that were. */
-  #told: Set<string> | null = null
+  /** While the whole contents are told: what is held, and was not told yet. */
+  #untold: Set<string> | null = null
   /** The store lost what came after `common`, and until `at` everything was known: what it has from before and is not held was gone. */
   #lapse: { readonly at: Revision; readonly common: number } | null = null
   #cause: Cause = 'snapshot'
@@ -124,7 +119,7 @@ export class Replica<T extends object> {
   begin(how: 'delta' | 'whole', epoch: string, common: number, restores: boolean): void {
     this.#cause = this.position === null ? 'snapshot' : 'resync'
     this.#restores = restores
-    this.#told = how === 'whole' ? new Set() : null
+    this.#untold = how === 'whole' ? new Set(this.numbers.keys()) : null
     this.#lapse = null
     this.#floor = Math.max(
       how === 'whole' ? 0 : (this.position?.n ?? 0),
@@ -145,11 +140,11 @@ export class Replica<T extends object> {
   /** Everything up to `n` has been told. Returns whether that ended a catching up. */
   live(n: number): boolean {
     const caughtUp = this.#cause !== 'live'
-    if (this.#told !== null) {
-      this.#dropUntold(this.#told, n)
+    if (this.#untold !== null) {
+      this.#dropUntold(this.#untold, n)
       this.#incomplete = false
     }
-    this.#told = null
+    this.#untold = null
     this.#cause = 'live'
     this.#floor = Math.max(this.#floor, n)
     this.position = { epoch: this.#epoch as string, n, past: this.#past }
@@ -174,7 +169,7 @@ export class Replica<T extends object> {
   #writtenAhead(write: KeyWrite, at: Revision, outcome: Taken): void {
     const own = this.#ahead.get(write.key)
     if (own?.epoch === at.epoch && own.n >= at.n) return
-    this.#expireIfDue(write.key)
+    this.#current(write.key)
     if (this.#discarded) return
     this.#ahead.set(write.key, at)
     this.#take(write, Infinity, outcome)
@@ -182,16 +177,17 @@ export class Replica<T extends object> {
 
   #take(write: KeyWrite, n: number, { gone = 'delete', leftMs }: Taken): void {
     const { key } = write
-    const known = this.entries.has(key) ? this.#known(key) : Math.max(this.#known(key), this.#settled)
+    const known = this.items.has(key) ? this.#known(key) : Math.max(this.#known(key), this.#settled)
     // Answers come in the order of the calls: one that is ahead counts over all else, until another one comes.
     const later = n === Infinity || this.#ahead.delete(key)
     // A number that is known is the echo's, which came first; of a delete, it may be the item's own.
     if (!later && (write.kind === 'set' ? n <= known : n < known)) return
     // What expired here while it was put back expires there as well: it is not told anew.
-    const expired = write.restores !== undefined && !this.entries.has(key) && this.doubts.get(key) !== undefined
+    const expired = write.restores !== undefined && !this.items.has(key) && this.doubts.get(key) !== undefined
     this.doubts.resolve(key, write.restores !== undefined)
     this.#remember(key, write.restores?.origin)
     if (write.kind === 'delete' || expired) return this.#drop(expired ? 'expire' : gone, key, n, 'live')
+    this.#untold?.add(key)
     this.#put(key, n, write.item.item as Readonly<T>, leftMs === undefined ? write.ttlMs : leftMs, 'live')
   }
 
@@ -200,13 +196,14 @@ export class Replica<T extends object> {
     const doubt = this.doubts.get(key)
     if (this.#discarded || doubt === undefined || this.#epoch === null) return undefined
     const restores = { epoch: this.#epoch, floor: doubt.floor, origin: doubt.origin }
-    const entry = this.entries.get(key)
-    const leftMs = entry instanceof TimedEntry ? Math.round(entry.deadline - this.#clock.now()) : null
+    const item = this.items.get(key)
+    const held = this.numbers.get(key)
+    const leftMs = held instanceof Timed ? Math.round(held.deadline - this.#clock.now()) : null
     // No store takes a ttl of less than a millisecond: that is over.
     if (leftMs !== null && leftMs < 1) this.#drop('expire', key, 0, 'live')
     if (this.#discarded) return undefined
-    if (entry === undefined || (leftMs !== null && leftMs < 1)) return { kind: 'delete', key, restores }
-    return { kind: 'set', key, item: encodeItem(key, entry.item, Infinity), ttlMs: leftMs, restores }
+    if (item === undefined || (leftMs !== null && leftMs < 1)) return { kind: 'delete', key, restores }
+    return { kind: 'set', key, item: encodeItem(key, item, Infinity), ttlMs: leftMs, restores }
   }
 
   /** Takes the store's word: what is in doubt is as the store has it. */
@@ -222,13 +219,15 @@ export class Replica<T extends object> {
   /** Empties the replica without events; it is not used again. */
   discard(): void {
     this.#discarded = true
-    this.entries.clear()
+    this.items.clear()
+    this.numbers.clear()
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)
   }
 
   /** The newest number that is known for a key. */
   #known(key: string): number {
-    return this.entries.get(key)?.n ?? Math.max(this.#marks.get(key)?.n ?? 0, this.#floor)
+    const held = this.numbers.get(key)
+    return held === undefined ? Math.max(this.#marks.get(key)?.n ?? 0, this.#floor) : numberOf(held)
   }
 
   #apply(change: Change): void {
@@ -237,10 +236,10 @@ export class Replica<T extends object> {
       return
     }
     const { kind, key, n } = change
-    this.#told?.add(key)
+    this.#untold?.delete(key)
     if (kind === 'lost') return this.#lose(key, n)
     const lapse = this.#lapse
-    if (lapse !== null && kind === 'set' && n <= lapse.common && !this.entries.has(key) && n > this.#known(key)) {
+    if (lapse !== null && kind === 'set' && n <= lapse.common && !this.items.has(key) && n > this.#known(key)) {
       // It was deleted in what the store lost: the mark of that is no more here, or never was. What is no item stays untouched.
       if (decodeItem(change.item) !== undefined) this.doubts.raise(key, lapse.at, lapse.common)
     }
@@ -250,7 +249,7 @@ export class Replica<T extends object> {
       const { origin } = change
       this.doubts.resolve(key, origin !== undefined)
       // What expired here before somebody put it back is over: it is not told anew.
-      const isOver = origin !== undefined && isEqual(origin, doubt.origin) && !this.entries.has(key)
+      const isOver = origin !== undefined && isEqual(origin, doubt.origin) && !this.items.has(key)
       if (isOver && n > this.#known(key)) return this.#accept({ kind: 'expire', key, n, origin }, this.#cause)
     }
     if (n > this.#known(key)) this.#accept(change, this.#cause)
@@ -258,12 +257,12 @@ export class Replica<T extends object> {
 
   /** The store lost an item that was numbered so: what is held of it, be it older, is the best that there is. */
   #lose(key: string, n: number): void {
-    const held = this.entries.get(key)
+    const held = this.numbers.get(key)
     const doubt = this.doubts.get(key)
     if (doubt !== undefined) return this.doubts.raise(key, doubt.origin, n)
-    if (held === undefined || held.n > n) return
+    if (held === undefined || numberOf(held) > n) return
     if (!this.#restores) return this.#drop('delete', key, n, this.#cause)
-    this.doubts.raise(key, this.#origins.get(key) ?? { epoch: this.#epoch as string, n: held.n }, n)
+    this.doubts.raise(key, this.#origins.get(key) ?? { epoch: this.#epoch as string, n: numberOf(held) }, n)
   }
 
   #accept(change: Fate, cause: Cause): void {
@@ -277,55 +276,51 @@ export class Replica<T extends object> {
   }
 
   #put(key: string, n: number, item: Readonly<T>, leftMs: number | null, cause: Cause): void {
-    this.#expireIfDue(key)
+    const held = this.#current(key)
     if (this.#discarded) return
-    const held = this.entries.get(key)
-    const previous = held?.item
+    const previous = held === undefined ? undefined : this.items.get(key)
     const same = equalItems(previous, item)
-    const kept = same ? (previous as Readonly<T>) : item
+    if (!same) this.items.set(key, item)
     if (leftMs === null) {
-      if (held === undefined || held instanceof TimedEntry) {
-        if (held instanceof TimedEntry) this.#due.remove(held)
-        this.entries.set(key, new Entry(kept, n))
-      } else {
-        held.item = kept
-        held.n = n
-      }
+      if (held instanceof Timed) this.#due.remove(held)
+      this.numbers.set(key, n)
     } else {
       // Rounded up to whole ms: never early, and a small integer in the engine.
-      const deadline = Math.ceil(this.#clock.now() + leftMs)
-      let timed: TimedEntry<T>
-      if (held instanceof TimedEntry) {
+      const now = this.#clock.now()
+      const deadline = Math.ceil(now + leftMs)
+      let timed: Timed
+      if (held instanceof Timed) {
         timed = held
-        timed.item = kept
         timed.n = n
-        timed.deadline = deadline
       } else {
-        timed = new TimedEntry(kept, n, key, deadline)
-        this.entries.set(key, timed)
+        timed = new Timed(key, n)
+        this.numbers.set(key, timed)
       }
-      this.#due.put(timed)
+      this.#due.put(timed, deadline, now)
       this.#arm()
     }
     if (held === undefined) this.#marks.delete(key)
-    if (!same) this.#tell('set', key, n, kept, previous, cause)
+    if (!same) this.#tell('set', key, n, item, previous, cause)
   }
 
   #drop(event: Gone, key: string, n: number, cause: Cause): void {
-    if (event !== 'expire') this.#expireIfDue(key)
+    const held = event === 'expire' ? this.numbers.get(key) : this.#current(key)
     if (this.#discarded) return
     this.#mark(key, n)
-    const held = this.entries.get(key)
     if (held === undefined) return
-    if (held instanceof TimedEntry) this.#due.remove(held)
-    this.entries.delete(key)
-    this.#tell(event, key, n, held.item, held.item, cause)
+    if (held instanceof Timed) this.#due.remove(held)
+    const last = this.items.get(key) as Readonly<T>
+    this.items.delete(key)
+    this.numbers.delete(key)
+    this.#tell(event, key, n, last, last, cause)
   }
 
-  /** A timer may be late. What arrives after a deadline finds the item expired all the same. */
-  #expireIfDue(key: string): void {
-    const held = this.entries.get(key)
-    if (held instanceof TimedEntry && held.deadline <= this.#clock.now()) this.#drop('expire', key, held.n, 'live')
+  /** What is held of a key. A timer may be late: what arrives after a deadline finds the item expired all the same. */
+  #current(key: string): number | Timed | undefined {
+    const held = this.numbers.get(key)
+    if (!(held instanceof Timed) || held.deadline > this.#clock.now()) return held
+    this.#drop('expire', key, held.n, 'live')
+    return this.numbers.get(key)
   }
 
   #tell(
@@ -362,7 +357,7 @@ export class Replica<T extends object> {
       const isYoung = oldest.mark.since > now - this.#retention && this.#marks.size <= maxMarks
       if (isCurrent && (oldest.mark.n > known || isYoung)) break
       if (isCurrent) this.#marks.delete(oldest.key)
-      if (isCurrent && !this.entries.has(oldest.key)) this.#remember(oldest.key, undefined)
+      if (isCurrent && !this.items.has(oldest.key)) this.#remember(oldest.key, undefined)
       this.#oldestMark++
     }
     if (this.#markAges.length < 2 * this.#marks.size + 1000) return
@@ -371,10 +366,11 @@ export class Replica<T extends object> {
   }
 
   /** The whole contents were told: what was not, and is not newer, is gone. */
-  #dropUntold(told: ReadonlySet<string>, n: number): void {
-    for (const [key, entry] of this.entries) {
+  #dropUntold(untold: ReadonlySet<string>, n: number): void {
+    for (const key of untold) {
       if (this.#discarded) return
-      if (told.has(key) || this.doubts.get(key) !== undefined || entry.n > n) continue
+      const held = this.numbers.get(key)
+      if (held === undefined || this.doubts.get(key) !== undefined || numberOf(held) > n) continue
       this.#remember(key, undefined)
       this.#drop('delete', key, n, this.#cause)
     }
@@ -386,10 +382,10 @@ export class Replica<T extends object> {
     this.doubts.clear()
     // Ahead of the session, nothing that it tells is news.
     this.#floor = ahead ? Infinity : Math.max(this.#floor, cleared.n)
-    for (const [key, entry] of this.entries) {
+    for (const [key, held] of this.numbers) {
       if (this.#discarded) return
       const own = ahead ? this.#ahead.get(key) : undefined
-      const newer = ahead ? own?.epoch === cleared.epoch && own.n > cleared.n : entry.n > cleared.n
+      const newer = ahead ? own?.epoch === cleared.epoch && own.n > cleared.n : numberOf(held) > cleared.n
       if (newer && (ahead || !this.#ahead.delete(key))) continue
       if (ahead) this.#ahead.set(key, cleared)
       this.#remember(key, undefined)
@@ -442,7 +438,11 @@ export class Replica<T extends object> {
   }
 
   #renumber(numbered: (key: string, n: number) => number): void {
-    for (const [key, entry] of this.entries) entry.n = numbered(key, entry.n)
+    for (const [key, held] of this.numbers) {
+      const n = numbered(key, numberOf(held))
+      if (typeof held === 'number') this.numbers.set(key, n)
+      else held.n = n
+    }
     for (const [key, mark] of this.#marks) mark.n = numbered(key, mark.n)
   }
 

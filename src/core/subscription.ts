@@ -202,7 +202,7 @@ export class Subscription<T extends object> {
     this.#owed = null
     this.#cancelRestore()
     this.#enter('live')
-    this.#listener.ready({ cause, size: this.replica.entries.size, ...this.replica.doubts.takeReport() })
+    this.#listener.ready({ cause, size: this.replica.items.size, ...this.replica.doubts.takeReport() })
   }
 
   /** Puts back what the store lost. Others do the same: in another order, so that they share the work. */

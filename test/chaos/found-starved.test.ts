@@ -41,7 +41,7 @@ test('own writes that are answered while a session is asked for do not end it', 
   assert.equal(transport.sessions.length, 2)
   transport.session.whole([told('a', 9, { v: 9 })], 9, 'e2')
   assert.deepEqual(log.slice(-1), ['ready resync'])
-  assert.deepEqual(subscription.replica.entries.get('a')?.item, { v: 9 })
+  assert.deepEqual(subscription.replica.items.get('a'), { v: 9 })
 })
 
 test('one that then begins in an older epoch than the answer came from does end, and the next one counts', () => {
@@ -50,7 +50,7 @@ test('one that then begins in an older epoch than the answer came from does end,
   transport.session.whole([told('a', 2, { v: 2 })], 2, 'e2')
   assert.deepEqual(log, ['set a', 'report OUT_OF_TOUCH'])
   assert.equal(transport.sessions[1]?.closed, 1)
-  assert.deepEqual(subscription.replica.entries.get('a')?.item, { v: 3 })
+  assert.deepEqual(subscription.replica.items.get('a'), { v: 3 })
   transport.clock.advance(5000)
   transport.session.whole([told('a', 3, { v: 3 })], 3, 'e3')
   assert.deepEqual(log.slice(-1), ['ready resync'])

@@ -48,8 +48,8 @@ function make({ retention = 600_000, contents = null as Record<string, Item> | n
     events: () => events.splice(0),
     /** The same in short: `set a`, `delete b`. */
     words: () => events.splice(0).map(({ event, key }) => `${event} ${key}`),
-    get: (key: string) => replica.entries.get(key)?.item,
-    contents: () => Object.fromEntries([...replica.entries].map(([key, { item }]) => [key, item])),
+    get: (key: string) => replica.items.get(key),
+    contents: () => Object.fromEntries(replica.items),
     own: (write: Write, n: number, { epoch = 'e1', gone = undefined as Gone | undefined } = {}) => {
       const outcome: Extract<Outcome, { n: number }> = gone ? { n, existed: false, gone } : { n, existed: true }
       replica.written(write, epoch, outcome)
@@ -161,7 +161,7 @@ test('equal contents with another ttl: the new one counts, also where there was 
 test('a set keeps the place of the key, as in a Map, also where it gets a ttl or loses it', () => {
   const { replica } = make({ contents: { a: {}, b: {}, c: {} } })
   replica.changes([told('a', 4, { v: 4 }, 100), told('b', 5, { v: 5 }, 100), told('b', 6, { v: 6 })])
-  assert.deepEqual([...replica.entries.keys()], ['a', 'b', 'c'])
+  assert.deepEqual([...replica.items.keys()], ['a', 'b', 'c'])
 })
 
 // Order
@@ -1300,7 +1300,7 @@ test('a hundred thousand that are due at once are told in slices of 10 ms', () =
     assert.ok(clock.pending <= 1)
   }
   assert.equal(told_, count)
-  assert.equal(replica.entries.size, 0)
+  assert.equal(replica.items.size, 0)
   assert.ok(slices >= 90 && slices <= 120, `${slices} slices`)
 })
 
@@ -1325,7 +1325,7 @@ test('discarding empties the replica without events, and leaves no timer', () =>
   replica.changes([told('a', 1, {}, 100), told('b', 2, {})])
   words()
   replica.discard()
-  assert.equal(replica.entries.size, 0)
+  assert.equal(replica.items.size, 0)
   assert.equal(clock.pending, 0)
   clock.advance(1000)
   assert.deepEqual(words(), [])
@@ -1338,7 +1338,7 @@ test('a listener that unsubscribes in the midst of changes hears no more of them
   replica.changes([told('a', 1, {}), told('b', 2, {}), gone('a', 3), told('c', NaN, {})])
   assert.deepEqual(reports, [])
   assert.deepEqual(words(), ['set a'])
-  assert.equal(replica.entries.size, 0)
+  assert.equal(replica.items.size, 0)
 })
 
 test('so it is in the midst of what whole contents did not tell', () => {

@@ -52,7 +52,7 @@ function make({ up = true, ...settings }: Partial<SubscriptionSettings> & { up?:
     hooks,
     log: () => log.splice(0),
     state: () => subscription.freshness.state,
-    contents: () => Object.fromEntries([...subscription.replica.entries].map(([key, { item }]) => [key, item])),
+    contents: () => Object.fromEntries(subscription.replica.items),
   }
 }
 

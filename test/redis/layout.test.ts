@@ -101,7 +101,7 @@ test('index, marks, meta and writer are as written down; nothing else lies there
   const meta = new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]))
   assert.deepStrictEqual([meta.get('layout'), meta.get('head')], ['1', '7'])
   assert.match(meta.get('epochs') ?? '', /^[\w-]+:0$/)
-  assert.match(meta.get('server') ?? '', /^[0-9a-f]{80}$/)
+  assert.match(meta.get('server') ?? '', /^[0-9a-f]{40}$/)
   assert.deepStrictEqual(await readItem(raw, `${base}:stays`), { b: 2 })
 
   const names = await raw.keys()

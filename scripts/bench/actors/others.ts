@@ -119,10 +119,11 @@ const jobs = serve({
     return start
   },
 
-  /** When a read first gave that item. */
+  /** When a read first gave that item; after 5 s it is waited for no longer. */
   async seen(version: number) {
     const wanted = itemOf(0, version).plays
-    while ((await plays(keyOf(0))) !== wanted) await setImmediate()
+    const end = sharedNow() + 5000
+    while (sharedNow() < end && (await plays(keyOf(0))) !== wanted) await setImmediate()
     return sharedNow()
   },
 })

@@ -180,7 +180,7 @@ export class StoredCollection {
 
   #keep(stored: Stored): void {
     this.#stored.set(stored.key, stored)
-    if (stored.deadline < Infinity) this.#due.put(stored)
+    if (stored.deadline < Infinity) this.#due.put(stored, stored.deadline, this.#clock.now())
   }
 
   /** Removes what is due, leaving a mark, and forgets the marks that are due. */
@@ -193,8 +193,7 @@ export class StoredCollection {
       } else {
         due.json = null
         due.gone = 'expire'
-        due.deadline += retention
-        this.#due.put(due)
+        this.#due.put(due, due.deadline + retention, now)
       }
     }
   }

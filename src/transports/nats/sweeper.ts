@@ -46,10 +46,10 @@ export class Sweeper {
   /** The last message of a subject is this one, and is to be removed after so many ms. */
   add(stream: string, subject: string, n: number, what: 'item' | 'mark', ms: number): void {
     if (!this.drop(subject, n) || this.#entries.size >= mostEntries) return
-    const deadline = performance.now() + ms + Math.random() * spread
-    const entry: Entry = { stream, subject, n, what, deadline, slot: -1 }
+    const now = performance.now()
+    const entry: Entry = { stream, subject, n, what, deadline: 0, slot: -1 }
     this.#entries.set(subject, entry)
-    this.#due.put(entry)
+    this.#due.put(entry, now + ms + Math.random() * spread, now)
     this.#arm()
   }
 

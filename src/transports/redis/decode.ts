@@ -65,7 +65,8 @@ export interface Page extends History {
   readonly reached: number
   /** The server is not that of the last write, or has lost a part: what is missing is not known before another epoch begins. */
   readonly moved: boolean
-  readonly changes: readonly Change[]
+  /** To be called once: they are decoded when they are needed, while the next part is on its way. */
+  changes(): readonly Change[]
 }
 
 /** Reads the reply of the read script. */
@@ -81,7 +82,7 @@ export function decodePage(reply: unknown): Page {
     forgotten: Number(forgotten),
     reached: Number(reached),
     moved: moved === '1',
-    changes: entries.map((entry) => decodeEntry(entry as [string, string, ...unknown[]])),
+    changes: () => entries.map((entry) => decodeEntry(entry as readonly unknown[])),
   }
 }
 
@@ -92,7 +93,7 @@ function decodeEpoch(text: string): Epoch {
 
 const gone: Readonly<Record<string, 'delete' | 'expire' | 'lost'>> = { d: 'delete', e: 'expire', l: 'lost' }
 
-function decodeEntry([name, number, from, left, ...fields]: readonly unknown[]): Change {
+function decodeEntry([name, number, from, left, fields]: readonly unknown[]): Change {
   const key = name as string
   const n = Number(number)
   const origin = decodeOrigin(from)
@@ -100,14 +101,21 @@ function decodeEntry([name, number, from, left, ...fields]: readonly unknown[]):
   if (kind !== undefined) return { kind, key, n, origin }
   if (left === 'b') return { kind: 'set', key, n, origin, item: undefined, leftMs: null }
   const leftMs = Number(left)
-  return { kind: 'set', key, n, origin, item: decodeFields(fields as string[]), leftMs: leftMs < 0 ? null : leftMs }
+  return {
+    kind: 'set',
+    key,
+    n,
+    origin,
+    item: decodeFields(fields as readonly string[]),
+    leftMs: leftMs < 0 ? null : leftMs,
+  }
 }
 
-/** Each value by itself: what is no JSON text is not made one by what stands beside it. */
+/** Each value by itself: what is no JSON text is not made one by what stands beside it. The first field is memis's own. */
 function decodeFields(fields: readonly string[]): unknown {
   const item: Record<string, unknown> = {}
   try {
-    for (let i = 0; i < fields.length; i += 2) {
+    for (let i = 2; i < fields.length; i += 2) {
       const name = fields[i] as string
       const value: unknown = JSON.parse(fields[i + 1] as string)
       // Assigning to `__proto__` would set the prototype.

@@ -8,9 +8,11 @@ export interface Script {
 
 const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
 
-/** What tells a server from another, and from itself before a restart or a promotion. */
-const identity = `local info = redis.call('INFO', 'server', 'replication')
-local server = string.match(info, 'run_id:(%w+)') .. string.match(info, 'master_replid:(%w+)')`
+/**
+ * What tells a server from another, and from itself before a restart or a promotion: a master takes another id of replication
+ * each time. (https://redis.io/docs/latest/operate/oss_and_stack/management/replication, "Replication ID explained")
+ */
+const identity = `local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''`
 
 /**
  * Whether log and ttl are there, if the last write left them there. One that was evicted or deleted by hand would make items
@@ -111,11 +113,13 @@ local mostMarks = 100000
 -- Marks of what is gone are kept for the retention, and no more of them than so many; 'forgotten' tells up to which number they may be missing.
 local old = now - retention
 local limit = math.max(#KEYS == 5 and 2000 or 100, 2 * (n - head))
-local timed = redis.call('ZCARD', ttl)
+local timed, swept = redis.call('ZCARD', ttl), {}
 if timed > mostMarks and timed - redis.call('ZCOUNT', ttl, '(' .. now, '+inf') > mostMarks then old = now end
-local overdue = redis.call('ZRANGEBYSCORE', ttl, '(0', old, 'LIMIT', 0, limit)
-local deleted = redis.call('ZREVRANGEBYSCORE', ttl, '(0', -old, 'LIMIT', 0, limit)
-for _, keys in ipairs({ overdue, deleted }) do
+if timed > 0 then
+  swept[1] = redis.call('ZRANGEBYSCORE', ttl, '(0', old, 'LIMIT', 0, limit)
+  swept[2] = redis.call('ZREVRANGEBYSCORE', ttl, '(0', -old, 'LIMIT', 0, limit)
+end
+for _, keys in ipairs(swept) do
   for _, key in ipairs(keys) do
     forgotten = math.max(forgotten, tonumber(redis.call('ZSCORE', log, key) or 0))
   end
@@ -126,13 +130,12 @@ end
 if forgotten > 0 and tostring(forgotten) ~= known[6] then redis.call('HSET', meta, 'forgotten', forgotten) end
 
 -- Where nothing is left that does not expire, nobody may come to remove the marks: they go by themselves.
-local latest = redis.call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2]
 local logged, expire = redis.call('ZCARD', log), 0
 timed = redis.call('ZCARD', ttl)
-if latest and logged == timed then
-  expire = math.max(now, tonumber(latest)) + retention
+if timed > 0 and logged == timed then
+  expire = math.max(now, tonumber(redis.call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2])) + retention
   for _, key in ipairs({ log, ttl, origins }) do redis.call('PEXPIREAT', key, expire) end
-else
+elseif string.sub(known[5] or '', -2) ~= ' 0' then
   for _, key in ipairs({ log, ttl, origins }) do redis.call('PERSIST', key) end
 end
 redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. string.format('%d', expire))
@@ -335,7 +338,7 @@ return epoch .. ' ' .. upTo .. ' ' .. after
  * Returns layout, epochs, head, forgotten, up to which number this part reaches, '1' if the server is another one than that of
  * the last write or has lost a part of this bookkeeping, then for each key a list: key, number, epoch and number of its origin
  * ('' where it was not put back), and 'd' (deleted), 'e' (expired), 'l' (lost: evicted, or deleted by hand), 'b' (not a hash of
- * memis), or ms left (-1 for no expiry), field, value, …
+ * memis), or ms left (-1 for no expiry) and a list: field, value, …, of which the first two are memis's own.
  */
 export const readScript = script(`#!lua flags=no-writes
 local meta, log, ttl, origins = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -372,21 +375,20 @@ for i = 1, #page, 2 do
       entry[4] = due > 0 and 'e' or 'd'
     end
   else
-    entry[4] = redis.call('PTTL', prefix .. key)
-    local number
-    for f = 1, #hash, 2 do
-      if hash[f] == '\\255' then
-        number = hash[f + 1]
-      else
-        entry[#entry + 1] = hash[f]
-        entry[#entry + 1] = hash[f + 1]
-        bytes = bytes + #hash[f] + #hash[f + 1]
-      end
+    -- The list goes out as it came, since copying it field by field would cost more than all else; the field of memis's own first,
+    -- where it stands by itself in all but large hashes.
+    local own = 1
+    while own < #hash and hash[own] ~= '\\255' do own = own + 2 end
+    if own > #hash then
+      entry[4] = 'b'
+    else
+      hash[1], hash[2], hash[own], hash[own + 1] = hash[own], hash[own + 1], hash[1], hash[2]
+      entry[4], entry[5] = redis.call('PTTL', prefix .. key), hash
+      for f = 4, #hash, 2 do bytes = bytes + #hash[f] end
     end
-    if not number then entry = { key, n, '', 'b' } end
   end
   if entry[4] then reply[#reply + 1] = entry end
-  bytes = bytes + #key + 20
+  bytes = bytes + #key + 100
   if bytes > most and i + 1 < #page then
     reply[5] = n
     break

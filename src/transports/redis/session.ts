@@ -173,11 +173,14 @@ export class Session {
     this.#epoch = epochOf(page)
     this.#sink.begin(after === null ? 'whole' : 'delta', this.#epoch, common)
     for (;;) {
-      this.#sink.changes(page.changes)
+      // The server reads on while this part is told.
+      const next = page.reached < page.head ? this.#read(page.reached, present) : null
+      next?.catch(() => {}) // heard below, unless this part ends the session
+      this.#sink.changes(page.changes())
       if (this.#over) return
       this.#position = page.reached
-      if (page.reached >= page.head && this.#tellWaiting(page.head)) return
-      page = await this.#read(this.#position, present)
+      if (next === null && this.#tellWaiting(page.head)) return
+      page = await (next ?? this.#read(this.#position, present))
       if (this.#over) return
       if (epochOf(page) !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
     }
