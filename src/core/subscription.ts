@@ -41,6 +41,8 @@ export interface SubscriptionListener<T> extends ReplicaListener<T> {
 const longestBackoff = 2000
 /** What the store lost is put back so many keys at a time. */
 const restoreStep = 500
+/** Within so many ms, at random: a hundred that began in one moment would each offer the store all that the first puts back. */
+const restoreSpread = 250
 /** Who may not put it back waits so many ms for those who may. */
 const restoreTimeout = 2000
 /** Where the store takes nothing, it is tried again after so many ms. */
@@ -185,7 +187,7 @@ export class Subscription<T extends object> {
     if (caughtUp) {
       this.#failures = 0
       this.#owed = first ? 'snapshot' : 'resync'
-      if (this.replica.doubts.size > 0) this.#restore(session)
+      if (this.replica.doubts.size > 0) this.#restoreAfter(session, Math.random() * restoreSpread)
     }
     this.#settle(session)
   }
@@ -203,6 +205,10 @@ export class Subscription<T extends object> {
     this.#cancelRestore()
     this.#enter('live')
     this.#listener.ready({ cause, size: this.replica.items.size, ...this.replica.doubts.takeReport() })
+  }
+
+  #restoreAfter(session: object, ms: number): void {
+    this.#restoring = this.#transport.clock.setTimeout(() => this.#restore(session), ms)
   }
 
   /** Puts back what the store lost. Others do the same: in another order, so that they share the work. */
@@ -238,8 +244,7 @@ export class Subscription<T extends object> {
         this.#listener.report(error as MemisError)
         // Who may not write leaves it to the others; all else may pass, and until then nothing is lost here.
         if ((error as MemisError).code === 'UNAUTHORIZED') return this.#giveUpLater(session)
-        this.#restoring = this.#transport.clock.setTimeout(() => this.#restore(session), restorePause)
-        return
+        return this.#restoreAfter(session, restorePause)
       }
     }
     this.#giveUpAt = refusedAsOf

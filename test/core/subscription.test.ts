@@ -312,6 +312,8 @@ function makeLost(settings: Partial<SubscriptionSettings> & { contents?: Change[
   made.clock.advance(250)
   made.log()
   made.transport.session.whole([], 0, 'e2')
+  // A moment at random, so that not all begin to put back at once.
+  made.clock.advance(250)
   return made
 }
 
@@ -439,6 +441,7 @@ test('the answer to what was put back in a session that is over gives up nothing
   transport.session.sink.stale(disconnected())
   clock.advance(100)
   transport.session.whole([], 0, 'e2')
+  clock.advance(250)
   assert.equal(transport.writes.length, 2)
   log()
   await take(first, 1)
@@ -524,9 +527,13 @@ test('what has expired by the time it would be put back is put back as deleted; 
     const { transport, subscription, clock, hooks, log } = made
     if (stops) hooks.told = () => subscription.stop()
     transport.session.sink.begin('whole', 'e2', 2)
-    clock.pass(39.8)
+    clock.pass(38.8)
     transport.session.sink.changes([told('b', 2, { v: 2 })])
+    const { random } = Math
+    Math.random = () => 0
     transport.session.sink.live(2)
+    clock.advance(1)
+    Math.random = random
     assert.deepEqual(log(), ['expire a live'])
     assert.deepEqual(
       transport.writes.map(({ batch }) => batch.writes.map(({ kind }) => kind)),
@@ -544,6 +551,7 @@ test('another loss of touch while things are put back: it begins again', async (
   clock.advance(100)
   transport.session.sink.begin('delta', 'e2', Infinity)
   transport.session.sink.live(0)
+  clock.advance(250)
   assert.equal(transport.writes.length, 2)
   assert.equal(transport.call.batch.sequence, 2)
   await first.fail(disconnected())
