@@ -22,7 +22,7 @@ const bound = 30_000
 /** With a machine to themselves they return within a tenth of a second of each other's backoff; they must not do so in one moment. */
 const leastSpread = 100
 /** No command may hold the store up for longer (ms), on a machine that does much else meanwhile. */
-const longestCommand = 500
+const longestCommand = 2000
 
 interface Status {
   readonly live: number
