@@ -1,5 +1,5 @@
 /** What is done to the world. Each fault has a beginning and an end; after it, everything is as it should be. */
-import type { TcpProxy } from '../support/proxy'
+import type { Direction, TcpProxy } from '../support/proxy'
 import type { Forked } from './handle'
 import type { World } from './world'
 
@@ -31,6 +31,14 @@ function kinds(world: World): Kind[] {
       name: 'half-open link',
       weight: 12,
       make: () => onProxies(world, (proxy) => proxy.freeze()),
+    },
+    {
+      name: 'one-way partition',
+      weight: 8,
+      make: () => {
+        const direction: Direction = world.random.chance(0.5) ? 'there' : 'back'
+        return onProxies(world, (proxy) => proxy.freeze(direction))
+      },
     },
     {
       name: 'all links cut',

@@ -80,4 +80,42 @@ test('freeze holds everything back and closes nothing; heal lets it go', async (
   await tearDown()
 })
 
+test('a direction alone is held back: what is asked arrives and no answer comes, or nothing arrives', async () => {
+  const arrived: string[] = []
+  const server = createServer((socket) => {
+    socket.setEncoding('utf8').on('error', () => {})
+    socket.on('data', (chunk) => {
+      arrived.push(String(chunk))
+      socket.write(chunk)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const proxy = await startProxy((server.address() as AddressInfo).port)
+  const socket = dial(proxy.port)
+  const heard: string[] = []
+  socket.on('data', (chunk) => heard.push(String(chunk)))
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await new Promise(setImmediate)
+  }
+  socket.write('a')
+  await until(() => heard.length === 1)
+  proxy.freeze('back')
+  socket.write('b')
+  await until(() => arrived.length === 2)
+  assert.deepEqual(heard, ['a'])
+  await proxy.heal()
+  await until(() => heard.length === 2)
+  proxy.freeze('there')
+  socket.write('c')
+  const another = dial(proxy.port)
+  another.write('d')
+  await once(another, 'connect')
+  assert.deepEqual(arrived, ['a', 'b'])
+  await proxy.heal()
+  await until(() => arrived.length === 4)
+  await proxy.close()
+  server.close()
+  await once(server, 'close')
+})
+
 test.run()

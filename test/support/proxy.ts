@@ -3,14 +3,19 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { freePort } from './servers'
 
+export type Direction = 'there' | 'back'
+
 export interface TcpProxy {
   readonly port: number
   /** How many connections there are. */
   readonly connections: number
   /** Resets all connections, and refuses new ones. */
   cut(): void
-  /** Stops forwarding and closes nothing: connections are half-open, new ones are accepted and hear nothing. */
-  freeze(): void
+  /**
+   * Stops forwarding and closes nothing: connections are half-open, new ones are accepted and hear nothing. With a direction, what
+   * goes to the server (`there`), or comes from it (`back`), is all that is held back.
+   */
+  freeze(direction?: Direction): void
   /** Undoes `cut` and `freeze`. What a freeze held back goes on its way, unless `cut` came between. */
   heal(): Promise<void>
   close(): Promise<void>
@@ -20,7 +25,11 @@ export interface TcpProxy {
 export async function startProxy(target: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   const port = await freePort()
-  let frozen = false
+  const frozen = new Set<Direction>()
+  const join = ([near, far]: readonly [Socket, Socket]) => {
+    if (!frozen.has('there')) near.pipe(far)
+    if (!frozen.has('back')) far.pipe(near)
+  }
 
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1')
@@ -34,7 +43,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
         to.destroy()
       })
     }
-    if (!frozen) join(pair)
+    join(pair)
   })
 
   const listen = async () => {
@@ -58,17 +67,19 @@ export async function startProxy(target: number): Promise<TcpProxy> {
       }
       pairs.clear()
     },
-    freeze() {
-      frozen = true
+    freeze(direction) {
+      for (const each of direction === undefined ? (['there', 'back'] as const) : [direction]) frozen.add(each)
       for (const [near, far] of pairs) {
-        near.unpipe(far)
-        far.unpipe(near)
+        if (frozen.has('there')) near.unpipe(far)
+        if (frozen.has('back')) far.unpipe(near)
       }
     },
     async heal() {
-      if (frozen) {
-        frozen = false
-        for (const pair of pairs) join(pair)
+      const held = [...frozen]
+      frozen.clear()
+      for (const [near, far] of pairs) {
+        if (held.includes('there')) near.pipe(far)
+        if (held.includes('back')) far.pipe(near)
       }
       if (!server.listening) await listen()
     },
@@ -82,9 +93,4 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
   }
   return proxy
-}
-
-function join([near, far]: readonly [Socket, Socket]): void {
-  near.pipe(far)
-  far.pipe(near)
 }

@@ -54,14 +54,23 @@ export const p10: Figure = {
           atMost: 1.5,
         }),
       )
+      const set = async (actor: Actor<ReadJobs>, round: number) =>
+        (await actor.call('set', writes, round)) - (await actor.call('mapSet', writes, round))
       const sets = await inTurns(
-        (round) => large.call('set', writes, round),
-        (round) => small.call('set', writes, round),
+        (round) => set(large, round),
+        (round) => set(small, round),
       )
       rows.push(
-        compare('P10', `set among ${size.toLocaleString('en-US')} items, to 1,000`, 'ns', 'cost', sets, {
-          atMost: 1.5,
-        }),
+        compare(
+          'P10',
+          `set among ${size.toLocaleString('en-US')} items, to 1,000 (less a Map.set)`,
+          'ns',
+          'cost',
+          sets,
+          {
+            atMost: 1.5,
+          },
+        ),
       )
       await large.stop()
     }
