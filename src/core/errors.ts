@@ -50,6 +50,12 @@ export class MemisError extends Error {
   }
 }
 
+export const disconnected = (message: string, cause?: unknown) =>
+  new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
+
+export const outOfTouch = (message: string, cause?: unknown) =>
+  new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })
+
 const permanent = new Set<ErrorCode>(['UNAUTHORIZED', 'UNSUPPORTED_STORE', 'MISSING_PACKAGE', 'INVALID_OPTION'])
 
 /** Whether the fault will not pass by itself, so that waiting for it to pass would be wrong. */

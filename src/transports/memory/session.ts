@@ -1,5 +1,5 @@
 /** One unbroken session of following a collection of a hub. */
-import { MemisError } from '../../core/errors'
+import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Sink } from '../../core/transport'
 import type { Contents, News, StoredCollection } from './store'
 
@@ -70,5 +70,3 @@ export class Session {
 
 /** Every replica gets objects of its own. */
 const decode = (changes: string): Change[] => JSON.parse(changes)
-
-const outOfTouch = (why: string) => new MemisError('OUT_OF_TOUCH', why)

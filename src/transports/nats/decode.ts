@@ -1,5 +1,6 @@
 /** What comes from a stream, as changes. Nothing here trusts what it is given. */
-import type { Change, Revision } from '../../core/transport'
+import { decodeRevision } from '../../core/epochs'
+import type { Change } from '../../core/transport'
 
 /** Names of headers. Those of memis disturb no other client. */
 export const header = {
@@ -68,7 +69,7 @@ export interface Message {
 
 /** What a message of an item's subject tells. */
 export function decodeMessage({ key, n, age, maxAge, headers, text }: Message): Exclude<Change, { kind: 'lost' }> {
-  const origin = headers === undefined ? undefined : decodeOrigin(headers.get(header.origin))
+  const origin = headers === undefined ? undefined : decodeRevision(headers.get(header.origin))
   const reason = headers?.get(header.marker)
   if (reason) return { kind: reason === 'MaxAge' ? 'expire' : 'delete', key, n, origin }
   if (headers?.get(header.operation)) {
@@ -104,12 +105,6 @@ function decodeDuration(text: string): number {
   for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµ]+)/g))
     sum += Number(amount) * (units[unit as string] as number)
   return sum
-}
-
-/** `<epoch> <number>`; whatever else it is, it is none. */
-export function decodeOrigin(text: string): Revision | undefined {
-  const [, epoch, n] = /^(\S+) (\d{1,16})$/.exec(text) ?? []
-  return epoch === undefined ? undefined : { epoch, n: Number(n) }
 }
 
 function decodeItemText(text: string): unknown {

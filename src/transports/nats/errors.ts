@@ -1,11 +1,5 @@
 /** What NATS, JetStream and the client say of faults, in memis's words. */
-import { MemisError } from '../../core/errors'
-
-export const disconnected = (message: string, cause?: unknown) =>
-  new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
-
-export const outOfTouch = (message: string, cause?: unknown) =>
-  new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })
+import { disconnected, MemisError } from '../../core/errors'
 
 export const forbidden = (subject: string) =>
   new MemisError('UNAUTHORIZED', `this user may not publish to ${subject}`, { stored: 'no' })

@@ -5,9 +5,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe as observe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { NatsConnection, Status } from 'nats'
-import { isPermanent, MemisError } from '../../core/errors'
+import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
-import { disconnected, translate } from './errors'
+import { translate } from './errors'
 import type { Nats } from './library'
 
 const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis

@@ -3,8 +3,8 @@
  * own way waits for each.
  */
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from 'nats'
-import type { MemisError } from '../../core/errors'
-import { disconnected, forbidden, translate } from './errors'
+import { disconnected, type MemisError } from '../../core/errors'
+import { forbidden, translate } from './errors'
 import type { ApiError, Link } from './link'
 
 const { setTimeout, clearTimeout } = globalThis

@@ -4,11 +4,11 @@
  */
 import type { Msg, Subscription } from 'nats'
 import { type Resumption, resume } from '../../core/epochs'
-import { MemisError } from '../../core/errors'
+import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Host, Position, Sink } from '../../core/transport'
 import type { Bucket, BucketState } from './bucket'
 import { decodeMessage, decodeStamp, header, type Stamp, ttlOf } from './decode'
-import { noMessage, noStream, outOfTouch, translate } from './errors'
+import { noMessage, noStream, translate } from './errors'
 import type { Link } from './link'
 import { keyOf, type Names } from './names'
 import type { Sweeper } from './sweeper'

@@ -3,10 +3,9 @@
 // @ts-ignore: nats is an optional peer; without it these types are any
 import type { ConnectionOptions, NatsConnection } from 'nats'
 import { systemClock } from '../../core/clock'
-import { MemisError, quote } from '../../core/errors'
+import { disconnected, MemisError, quote } from '../../core/errors'
 import type { Batch, Host, Lack, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
 import { Bucket, type BucketOptions } from './bucket'
-import { disconnected } from './errors'
 import { loadNats, type Nats } from './library'
 import { Link, type Source } from './link'
 import { type Names, namesOf } from './names'

@@ -1,10 +1,10 @@
 /** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
-import { type Epoch, precedes } from '../../core/epochs'
-import type { MemisError } from '../../core/errors'
+import { decodeRevision, type Epoch, precedes } from '../../core/epochs'
+import { disconnected, type MemisError } from '../../core/errors'
 import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
-import { decodeHeaders, decodeMessage, decodeOrigin, header, ttlOf } from './decode'
-import { disconnected, noMessage, noStream, translate, wrongLastSequence } from './errors'
+import { decodeHeaders, decodeMessage, header, ttlOf } from './decode'
+import { noMessage, noStream, translate, wrongLastSequence } from './errors'
 import { Flight } from './flight'
 import type { Link } from './link'
 import { type Names, subjectOf } from './names'
@@ -237,7 +237,7 @@ export class Writes {
           : await this.#publishMark(subject, headers, state)
       if (ack !== null) return { n: ack.seq, existed: false }
       const stored = await this.#read(subject)
-      const other = decodeOrigin(stored?.origin ?? '')
+      const other = decodeRevision(stored?.origin ?? '')
       const isOlder = stored === undefined || stored.n <= floor || (other !== undefined && precedes(other, origin))
       if (!isOlder) return { refused: true, asOf: stored.n }
       expected = stored?.n ?? 0

@@ -1,6 +1,6 @@
 /** What comes from Redis, as changes. Nothing here trusts what it is given. */
-import type { Epoch, History } from '../../core/epochs'
-import type { Change, Revision } from '../../core/transport'
+import { decodeRevision, type Epoch, type History } from '../../core/epochs'
+import type { Change } from '../../core/transport'
 
 /** The first line of a notification. */
 export interface Header {
@@ -45,17 +45,12 @@ export function decodePayload(header: Header): Change[] | undefined {
     if (!Array.isArray(entry)) return undefined
     const n = header.first + i
     const [key, second, item, origin] = entry
-    if (entry.length === 2 && decodeOrigin(second) === undefined) return undefined
-    if (entry.length < 3) changes.push({ kind: 'delete', key, n, origin: decodeOrigin(second) })
-    else changes.push({ kind: 'set', key, n, item, leftMs: second === 0 ? null : second, origin: decodeOrigin(origin) })
+    if (entry.length === 2 && decodeRevision(second) === undefined) return undefined
+    if (entry.length < 3) changes.push({ kind: 'delete', key, n, origin: decodeRevision(second) })
+    else
+      changes.push({ kind: 'set', key, n, item, leftMs: second === 0 ? null : second, origin: decodeRevision(origin) })
   }
   return changes
-}
-
-/** `<epoch> <number>`; whatever else it is, it is none. */
-function decodeOrigin(text: unknown): Revision | undefined {
-  const [, epoch, n] = typeof text === 'string' ? (/^(\S+) (\d{1,16})$/.exec(text) ?? []) : []
-  return epoch === undefined ? undefined : { epoch, n: Number(n) }
 }
 
 /** A part of a collection. */
@@ -96,7 +91,7 @@ const gone: Readonly<Record<string, 'delete' | 'expire' | 'lost'>> = { d: 'delet
 function decodeEntry([name, number, from, left, fields]: readonly unknown[]): Change {
   const key = name as string
   const n = Number(number)
-  const origin = decodeOrigin(from)
+  const origin = decodeRevision(from)
   const kind = gone[left as string]
   if (kind !== undefined) return { kind, key, n, origin }
   if (left === 'b') return { kind: 'set', key, n, origin, item: undefined, leftMs: null }

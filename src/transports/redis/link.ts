@@ -3,7 +3,7 @@
  * node-redis's own reconnecting and queueing are off: what is sent again, and when, is memis's to decide.
  */
 import type { RedisClientType } from 'redis'
-import { isPermanent, MemisError } from '../../core/errors'
+import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import type { Script } from './scripts'
 
@@ -217,9 +217,6 @@ const eviction = () =>
   new MemisError('STORE_EVICTS', 'Redis may evict items when its memory is full: set maxmemory-policy noeviction')
 
 const asleep = 'the process stood still for longer than livenessTimeout'
-
-const disconnected = (message: string, cause?: unknown) =>
-  new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
 
 /** Nothing was sent. */
 const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })

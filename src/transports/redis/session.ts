@@ -1,6 +1,6 @@
 /** One unbroken session of following a collection: the notifications, and before them what was missed. */
 import { precedes, resume } from '../../core/epochs'
-import { MemisError } from '../../core/errors'
+import { MemisError, outOfTouch } from '../../core/errors'
 import type { Host, Position, Revision, Sink } from '../../core/transport'
 import { decodeHeader, decodePage, decodePayload, type Header, type Page } from './decode'
 import type { Link } from './link'
@@ -258,6 +258,3 @@ export class Session {
 }
 
 const epochOf = (page: Page): string => page.epochs.at(-1)?.id ?? ''
-
-const outOfTouch = (message: string, cause?: unknown) =>
-  new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })
