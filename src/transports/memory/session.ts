@@ -1,5 +1,5 @@
 /** One unbroken session of following a collection of a hub. */
-import { MemisError, outOfTouch } from '../../core/errors'
+import { type MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Sink } from '../../core/transport'
 import type { Contents, News, StoredCollection } from './store'
 
