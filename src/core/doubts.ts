@@ -64,6 +64,11 @@ export class Doubts {
     }
   }
 
+  /** The whole contents are told: what was told before, and is not told again, is gone. */
+  retell(): void {
+    for (const doubt of this.#doubts.values()) doubt.older = undefined
+  }
+
   /**
    * Whether a change is no news of a key that is in doubt: the store has it from before what it lost, or somebody put back an
    * older one. It is kept, for the case that nothing comes of putting back what is in doubt.

@@ -120,6 +120,7 @@ export class Replica<T extends object> {
     this.#cause = this.position === null ? 'snapshot' : 'resync'
     this.#restores = restores
     this.#untold = how === 'whole' ? new Set(this.numbers.keys()) : null
+    if (how === 'whole') this.doubts.retell()
     this.#lapse = null
     this.#floor = Math.max(
       how === 'whole' ? 0 : (this.position?.n ?? 0),

@@ -434,6 +434,29 @@ test('what the store refuses to take back is given up once all is told that it k
   assert.equal(clock.pending, 0)
 })
 
+test('what the store had of it in an earlier session, and has not told again with its whole contents, does not come back', async () => {
+  const { transport, subscription, clock, log, contents } = make()
+  transport.session.whole([told('a', 1, { v: 1 })], 1)
+  transport.session.news(told('a', 2, { v: 2 }))
+  transport.session.sink.stale(disconnected())
+  clock.advance(100)
+  transport.session.sink.begin('whole', 'e2', 1)
+  transport.session.sink.changes([told('a', 1, { v: 1 })])
+  transport.session.sink.live(1)
+  assert.deepEqual(contents(), { a: { v: 2 } }, 'it is in doubt')
+  transport.session.sink.stale(disconnected())
+  clock.advance(100)
+  // Meanwhile somebody has deleted it, and the mark of that is forgotten.
+  transport.session.sink.begin('whole', 'e2', Infinity)
+  transport.session.sink.live(5)
+  clock.advance(250)
+  log()
+  await transport.call.answer({ epoch: 'e2', outcomes: [{ refused: true, asOf: 5 }] })
+  transport.session.sink.live(5)
+  assert.deepEqual(log(), ['delete a resync', 'ready resync 0, lost 1, restored 0'])
+  subscription.stop()
+})
+
 test('the answer to what was put back in a session that is over gives up nothing in the next one', async () => {
   const contents = Array.from({ length: 600 }, (_, i) => told(`key ${i}`, i + 1, {}))
   const { transport, clock, log } = makeLost({ contents })
