@@ -33,13 +33,14 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
     }
     before.set(ledger, known)
   }
+  let lostAt = new Map<Ledger, number>()
   const restorers = world.actors.filter(({ state, policy }) => state === 'open' && policy === 'restore')
   // Who was away for longer than that does not restore.
   const restores = restorers.length > 0 && settings.retention > bound
   for (const { followers } of restores ? restorers : []) {
     for (const follower of followers) {
       follower.heard = (event, key) => {
-        if (event !== 'delete' || deletedSince(follower.ledger, key)) return
+        if (event !== 'delete' || goneSince(follower.ledger, key, lostAt.get(follower.ledger) ?? 0, time.now)) return
         // What the store did not have when it lost the rest had been deleted by a write that came late. What ran out before it
         // could be put back is put back as gone.
         if ((before.get(follower.ledger)?.get(key)?.deadline ?? 0) <= time.now + 1) return
@@ -48,7 +49,7 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
     }
   }
   // What was given up and is still on its way may land after the first loss, which took its fence along, and before the second.
-  const lostAt = new Map([...ledgers.values()].map((ledger) => [ledger, ledger.order]))
+  lostAt = new Map([...ledgers.values()].map((ledger) => [ledger, ledger.order]))
   world.trace(() => `drill: the store loses ${backup === null ? 'everything' : 'what is new'}`)
   faults.revert(backup)
   if (random.chance(0.3)) {
@@ -150,5 +151,10 @@ function checkKey(world: World, ledger: Ledger, key: string, taken: Taken | null
   }
 }
 
-const deletedSince = (ledger: Ledger, key: string): boolean =>
-  ledger.clearedAt > ledger.lostAt || ledger.since(key).some(({ v, restored }) => v === null && !restored)
+/**
+ * Whether somebody deleted a key after that point, or set it for a time that is over. Where the store loses its memory twice, what
+ * came in between may be known to one replica alone, which puts it back: it is the newest that is known.
+ */
+const goneSince = (ledger: Ledger, key: string, order: number, now: number): boolean =>
+  ledger.clearedAt > order ||
+  ledger.since(key, order).some(({ v, restored, deadline }) => !restored && (v === null || deadline <= now + 1))

@@ -92,9 +92,9 @@ export class Ledger {
     return (this.#byKey.get(key) ?? []).some((taken) => taken.order >= order && taken.deadline <= limit)
   }
 
-  /** What was taken for a key since the store lost something last. */
-  since(key: string): Taken[] {
-    return (this.#byKey.get(key) ?? []).filter(({ order }) => order > this.lostAt)
+  /** What was taken for a key after that point. */
+  since(key: string, point: number): Taken[] {
+    return (this.#byKey.get(key) ?? []).filter(({ order }) => order > point)
   }
 
   /** Whether somebody wrote a key after that point, in other words than to put it back. */
