@@ -78,7 +78,7 @@ export class ExpiryQueue<E extends Due> {
     return first
   }
 
-  /** What falls due within a span from now is near. */
+  /** What falls due within the span that now is in, and the next one, is near. */
   #open(now: number): void {
     const horizon = startOf(now) + 2 * span
     if (horizon <= this.#horizon) return
@@ -86,10 +86,7 @@ export class ExpiryQueue<E extends Due> {
     for (let bucket = this.#far.first; bucket !== undefined && bucket.deadline < horizon; bucket = this.#far.first) {
       this.#far.remove(bucket)
       this.#buckets.delete(bucket.deadline)
-      for (const entry of bucket.entries) {
-        entry.slot = -1
-        this.#near.put(entry)
-      }
+      for (const entry of bucket.entries) this.#near.put(entry)
     }
   }
 }

@@ -463,9 +463,9 @@ export class Replica<T extends object> {
     const started = this.#clock.now()
     let now = started
     while (!this.#discarded && now - started < sliceMs) {
-      const entry = this.#due.take(now)
-      if (entry === undefined) break
-      this.#drop('expire', entry.key, entry.n, 'live')
+      const due = this.#due.take(now)
+      if (due === undefined) break
+      this.#drop('expire', due.key, due.n, 'live')
       now = this.#clock.now()
     }
     if (!this.#discarded) this.#arm()

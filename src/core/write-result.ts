@@ -49,7 +49,6 @@ export class Call<R> implements Caller {
   readonly #answers: boolean
   #resolve!: (value: R) => void
   #reject!: (error: Error) => void
-  #isOver = false
 
   /** `answers`: it resolves to whether the store had the key. */
   constructor(owner: CallOwner, key: string | undefined, answers: boolean) {
@@ -71,8 +70,6 @@ export class Call<R> implements Caller {
   }
 
   fail(error: MemisError): void {
-    if (this.#isOver) return
-    this.#isOver = true
     WriteResult.listen(this.result, this.#owner.unheard)
     this.#reject(error)
   }

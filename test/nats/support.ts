@@ -85,7 +85,7 @@ export class Raw {
   // biome-ignore lint/suspicious/noExplicitAny: each question has an answer of its own
   async ask(subject: string, question?: object): Promise<any> {
     const text = question === undefined ? '' : JSON.stringify(question)
-    const answer = (await this.connection.request(`$JS.API.${subject}`, text, { timeout: 5000 })).json<{
+    const answer = (await this.connection.request(`$JS.API.${subject}`, text, { timeout: 30_000 })).json<{
       error?: { description: string }
     }>()
     if (answer.error) throw new Error(`${subject}: ${answer.error.description}`)
@@ -102,7 +102,7 @@ export class Raw {
   async publish(subject: string, text: string | Uint8Array, headers: Record<string, string> = {}): Promise<number> {
     const list = newHeaders()
     for (const [name, value] of Object.entries(headers)) list.set(name, value)
-    const answer = (await this.connection.request(subject, text, { headers: list, timeout: 5000 })).json<{
+    const answer = (await this.connection.request(subject, text, { headers: list, timeout: 30_000 })).json<{
       seq: number
       error?: { description: string }
     }>()

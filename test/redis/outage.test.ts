@@ -1,6 +1,6 @@
 /** The server dies, or cuts its clients off, while writes run: nothing is lost, nothing is told twice, all are equal soon. */
 import assert from 'node:assert'
-import { type Client, type Collection, createClient } from '../../src'
+import { type Client, type Collection, createClient, type ReadyInfo } from '../../src'
 import {
   awake,
   baseOf,
@@ -98,6 +98,29 @@ test('kill -9 of a server with persistence, three times, during writes: replicas
     assert.ok(ms < soon, `equal after ${ms} ms`)
   }
   note(`kill -9 and restart: equal ${took.join(', ')} ms after the server's return`)
+})
+
+test('kill -9 of a server with persistence, while nobody writes: nothing is taken for lost by those who heard of it alone', async () => {
+  await using server = await redisServer({ persistence: 'aof' })
+  // No audit tells them how far the store was.
+  const clients = [0, 1].map(() => createClient({ transport: 'redis', url: server.url, auditInterval: 60_000 }))
+  const collections = clients.map((client) => client.database('test').collection<object>('items'))
+  for (const client of clients) new Complaints(client)
+  await Promise.all(collections.map((collection) => collection.subscribe()))
+  const writer = createClient(server.url)
+  for (let i = 0; i < 10; i++) await writer.database('test').collection<object>('items').set(`key ${i}`, { i })
+  await writer.close()
+  await until('all have heard of it', () => collections.every(({ size }) => size === 10))
+  const readies: ReadyInfo[] = []
+  for (const collection of collections) collection.on('ready', (info) => readies.push(info))
+  await server.kill('SIGKILL')
+  await until('all know', () => collections.every(({ freshness }) => freshness.state === 'stale'))
+  await server.restart()
+  await until('all are back', () => readies.length === 2)
+  for (const { cause, size, lost, restored } of readies) {
+    assert.deepStrictEqual([cause, size, lost, restored], ['resync', 10, 0, 0])
+  }
+  await Promise.all(clients.map((client) => client.close()))
 })
 
 for (const type of ['pubsub', 'normal']) {

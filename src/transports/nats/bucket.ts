@@ -151,7 +151,7 @@ export class Bucket {
   async #ask(): Promise<BucketState> {
     let info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
     if (info.error?.err_code === noStream && this.#config !== null) {
-      await new Promise((resolve) => setTimeout(resolve, remakeDelay))
+      await new Promise((resolve) => setTimeout(resolve, remakeDelay).unref())
       info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
     }
     if (info.error?.err_code === noStream) {

@@ -44,7 +44,7 @@ export class Session {
   #isLive = false
   /** The number that the last audit found. */
   #expected = 0
-  #audits = false
+  #isAuditing = false
   /** Since when (performance.now()) audits are without an answer; null where they have one. */
   #unansweredSince: number | null = null
   /** What has been delivered and not yet told. */
@@ -108,12 +108,12 @@ export class Session {
 
   /** Looks whether the consumer is still there, and, where it may follow another server than the stream's leader, whether that is. */
   check(): void {
-    if (this.#over || this.#early !== null) return
+    if (this.#over) return
     // Silence counts while the process has its turn; how long it may stand still is the link's to judge.
     const now = performance.now()
-    if (now - this.#checkedAt > this.#beat) this.#heardAt += now - this.#checkedAt
+    if (now - this.#checkedAt > this.#beat) this.#heardAt = Math.min(now, this.#heardAt + now - this.#checkedAt)
     this.#checkedAt = now
-    if (this.#doubt() === null) return
+    if (this.#early !== null || this.#doubt() === null) return
     // Where the process stood still, what it has not heard of is waiting in the socket.
     setImmediate(() => {
       const doubt = this.#doubt()
@@ -138,8 +138,8 @@ export class Session {
   /** Asks the stream's leader, where the consumer may follow another server. */
   async audit(): Promise<void> {
     // One at a time: answers that come together would count a message on its way as lost.
-    if (!this.#isLive || !this.#state.isReplicated || this.#audits) return
-    this.#audits = true
+    if (!this.#isLive || !this.#state.isReplicated || this.#isAuditing) return
+    this.#isAuditing = true
     this.#unansweredSince ??= performance.now()
     try {
       const last = await this.#last()
@@ -153,7 +153,7 @@ export class Session {
       // A dead link is the heartbeat's to find.
       if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
     } finally {
-      this.#audits = false
+      this.#isAuditing = false
     }
   }
 

@@ -64,14 +64,14 @@ export class Writes {
     this.#newest.set(writer, Math.max(sequence, this.#newest.get(writer) ?? 0))
     let state = await this.#bucket.open()
     this.#checkNewest(batch)
-    const before = Math.max(this.#highest, state.head)
+    const last = this.#highest
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
     else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores.epoch, state)
     else outcomes = await this.#takeAll(batch, state)
     // Numbers that began anew are another stream's, and of another epoch.
-    if (this.#highest < before) state = await this.#bucket.refresh()
+    if (this.#highest !== last && this.#highest < Math.max(last, state.head)) state = await this.#bucket.refresh()
     return { epoch: epochOf(state), outcomes }
   }
 

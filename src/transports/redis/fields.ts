@@ -20,11 +20,21 @@ export function formOf(item: object): Form {
   return { names, bytes: texts.map((text) => Buffer.byteLength(text)), units: texts.map(({ length }) => length) }
 }
 
-export function hasForm(item: object, { names }: Form): boolean {
+function hasForm(item: object, { names }: Form): boolean {
   let i = 0
   // Faster than Object.keys, which makes a list; a copy made by memis inherits nothing that is enumerable.
   for (const name in item) if (names[i++] !== name) return false
   return i === names.length
+}
+
+/** So many forms are compared: one that is sent twice does no harm, and a thousand that differ are not compared with each other. */
+const mostCompared = 8
+
+/** The index of the item's form, which is added where it is new. */
+export function indexOfForm(item: object, forms: Form[]): number {
+  const first = Math.max(0, forms.length - mostCompared)
+  for (let i = forms.length - 1; i >= first; i--) if (hasForm(item, forms[i] as Form)) return i
+  return forms.push(formOf(item)) - 1
 }
 
 /**

@@ -12,7 +12,8 @@ const script = (text: string): Script => ({ text, sha: createHash('sha1').update
  * What tells a server from another, and from itself before a restart or a promotion: a master takes another id of replication
  * each time. (https://redis.io/docs/latest/operate/oss_and_stack/management/replication, "Replication ID explained")
  */
-const identity = `local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''`
+const identity = `local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+if not server then return redis.error_reply('MEMISLAYOUT INFO tells no master_replid, so that a restart would not be noticed') end`
 
 /**
  * Whether log and ttl are there, if the last write left them there. One that was evicted or deleted by hand would make items
@@ -50,7 +51,8 @@ ${intactness}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- An error where one is of another type.
-local timedBefore = redis.call('ZCARD', ttl), redis.call('ZCARD', log)
+redis.call('ZCARD', log)
+local timedBefore = redis.call('ZCARD', ttl)
 local intact, expired = isIntact(known[5], log, ttl, now)
 local putBack = redis.call('HLEN', origins) > 0
 local allowed = redis.acl_check_cmd
@@ -81,8 +83,10 @@ end
 local current = string.match(epochs, '([^%s:]+):%d+$') or ''
 local past, reached, kept = string.match(ARGV[7] or '', '^<(%S+) (%d+) (%d+)$')
 local floor = head
-if past == current then floor = math.min(head, tonumber(kept)) end
-local wentBack = past and (current < past or (current == past and floor < tonumber(reached)))
+local shared = past == current and math.min(head, tonumber(kept))
+local wentBack = past and (current < past or (shared and shared < tonumber(reached)))
+-- What a reader knows of is less than there is, unless the store went back: it is no floor where just the server is another.
+if wentBack and shared then floor = shared end
 if epochs == '' or known[4] ~= server or wentBack then
   -- Its name is greater than those before it, also where the clock is behind that of the server before.
   local begins = now
@@ -384,7 +388,7 @@ for i = 1, #page, 2 do
     else
       hash[1], hash[2], hash[own], hash[own + 1] = hash[own], hash[own + 1], hash[1], hash[2]
       entry[4], entry[5] = redis.call('PTTL', prefix .. key), hash
-      for f = 4, #hash, 2 do bytes = bytes + #hash[f] end
+      for f = 3, #hash do bytes = bytes + #hash[f] end
     end
   end
   if entry[4] then reply[#reply + 1] = entry end

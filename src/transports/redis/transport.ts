@@ -5,7 +5,7 @@ import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
 import { MemisError, quote } from '../../core/errors'
 import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
-import { addLengths, type Form, formOf, hasForm } from './fields'
+import { addLengths, type Form, indexOfForm } from './fields'
 import { Link } from './link'
 import { type Keys, keysOf } from './names'
 import { auditScript, clearScript, writeScript } from './scripts'
@@ -51,7 +51,7 @@ export class RedisTransport implements Transport {
   #host!: Host
   #link: Link | null = null
   #timer: NodeJS.Timeout | undefined
-  #audits = false
+  #isAuditing = false
   /** The audit has to ask for each collection by itself. */
   #slots = false
 
@@ -90,7 +90,6 @@ export class RedisTransport implements Transport {
     const shapes: number[] = []
     const forms: Form[] = []
     const past: string[] = []
-    let form = -1
     let bytes = 0
     for (const write of batch.writes) {
       if (write.kind === 'clear') continue // always alone in its batch
@@ -109,11 +108,7 @@ export class RedisTransport implements Transport {
         const { item, ttlMs } = write
         head += `,${ttlMs ?? 0},`
         bytes += item.bytes
-        // Mostly it is that of the one before.
-        if (form === -1 || !hasForm(item.item, forms[form] as Form)) {
-          form = forms.findLastIndex((each) => hasForm(item.item, each))
-          if (form === -1) form = forms.push(formOf(item.item)) - 1
-        }
+        const form = indexOfForm(item.item, forms)
         shapes.push(ttlMs ?? 0, bytes - item.bytes + Buffer.byteLength(head) + 1, form + 1)
         addLengths(item.json, item.bytes, forms[form] as Form, shapes)
         texts.push(head, item.json, tail)
@@ -122,14 +117,14 @@ export class RedisTransport implements Transport {
     }
     // Joined once: adding up would leave a tree of small strings to be collected, which costs more than all else here.
     const payload = `${texts.join('')}${bytes === 0 ? '[]' : ']'}`
-    const written = forms.map(({ names, bytes }) => names.flatMap((name, i) => [name, bytes[i]]))
-    const what = [payload, restores ? `=${restores.epoch}` : '', JSON.stringify(shapes), JSON.stringify(written)]
+    const fields = forms.map((each) => each.names.flatMap((name, i) => [name, each.bytes[i]]))
+    const what = [payload, restores ? `=${restores.epoch}` : '', JSON.stringify(shapes), JSON.stringify(fields)]
     const reply = await this.#link.run(writeScript, names, [...this.#opening(keys, batch), ...what, ...past])
     const [epoch = '', first, codes = '', age] = String(reply).split(' ')
     const trust = this.#trust.get(keys.channel)
-    if (trust !== undefined) learn(trust, { epoch, n: Number(first) + codes.length - 1 })
     // Where all was refused, no number was given.
     const isNone = /^r*$/.test(codes)
+    if (trust !== undefined) learn(trust, { epoch, n: Number(first) - 1 + (isNone ? 0 : codes.length) })
     const outcomes = Array.from(codes, (code, i): Outcome => {
       const n = Number(first) + i
       if (code === 'r') return { refused: true, asOf: isNone ? Number(first) - 1 : n }
@@ -168,8 +163,8 @@ export class RedisTransport implements Transport {
   async #audit(): Promise<void> {
     const asked = [...this.#sessions].flatMap((session) => (session.state ? [{ session, ...session.state }] : []))
     // One at a time: answers that come together would count a notification on its way as lost.
-    if (asked.length === 0 || this.#audits) return
-    this.#audits = true
+    if (asked.length === 0 || this.#isAuditing) return
+    this.#isAuditing = true
     const ask = async (some: typeof asked) => {
       const states = some.map(({ epoch, position }) => `${epoch} ${position}`)
       const names = some.flatMap(({ keys: { meta, log, ttl } }) => [meta, log, ttl])
@@ -191,7 +186,7 @@ export class RedisTransport implements Transport {
       // Without an answer nothing is proved, and the age in `freshness` tells; a dead link is the heartbeat's to find.
       if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
     } finally {
-      this.#audits = false
+      this.#isAuditing = false
     }
   }
 
