@@ -87,6 +87,11 @@ export class Doubts {
     if (this.#doubts.delete(key) && restored) this.#restored++
   }
 
+  /** The store has that very change: it was never lost. */
+  withdraw(key: string): void {
+    if (this.#doubts.delete(key)) this.#lost--
+  }
+
   /** Ends a doubt without an answer; gives what the store has instead. */
   giveUp(key: string): Older | undefined {
     const older = this.#doubts.get(key)?.older

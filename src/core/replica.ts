@@ -248,12 +248,20 @@ export class Replica<T extends object> {
     if (doubt !== undefined) {
       if (this.doubts.overrules(change, this.#clock.now())) return
       const { origin } = change
-      this.doubts.resolve(key, origin !== undefined)
+      // An own write of an epoch that no session had begun: the store kept it, and went on to the next one.
+      const isKept = doubt.floor === 0 && n === doubt.origin.n && origin === undefined && this.#holds(change)
+      if (isKept) this.doubts.withdraw(key)
+      else this.doubts.resolve(key, origin !== undefined)
       // What expired here before somebody put it back is over: it is not told anew.
       const isOver = origin !== undefined && isEqual(origin, doubt.origin) && !this.items.has(key)
       if (isOver && n > this.#known(key)) return this.#accept({ kind: 'expire', key, n, origin }, this.#cause)
     }
     if (n > this.#known(key)) this.#accept(change, this.#cause)
+  }
+
+  #holds(change: Fate): boolean {
+    const held = this.items.get(change.key)
+    return change.kind === 'set' ? equalItems(held, change.item) : held === undefined
   }
 
   /** The store lost an item that was numbered so: what is held of it, be it older, is the best that there is. */

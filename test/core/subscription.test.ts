@@ -434,6 +434,21 @@ test('what the store refuses to take back is given up once all is told that it k
   assert.equal(clock.pending, 0)
 })
 
+test('an own write that the store took out of an epoch in between, and kept, is not told to be lost', async () => {
+  const { transport, subscription, clock, log } = make()
+  transport.session.whole([told('a', 1, { v: 1 })], 1)
+  transport.session.sink.stale(disconnected())
+  // It was answered by a store that had begun an epoch, before a session did; then the store began the next one.
+  subscription.written(setOf('a', { v: 2 }), 'e2', { n: 2, existed: true })
+  clock.advance(100)
+  transport.session.sink.begin('whole', 'e3', 1)
+  transport.session.sink.changes([told('a', 2, { v: 2 })])
+  transport.session.sink.live(2)
+  clock.advance(250)
+  assert.deepEqual(log().slice(-1), ['ready resync 1'])
+  subscription.stop()
+})
+
 test('what the store had of it in an earlier session, and has not told again with its whole contents, does not come back', async () => {
   const { transport, subscription, clock, log, contents } = make()
   transport.session.whole([told('a', 1, { v: 1 })], 1)

@@ -73,7 +73,14 @@ const losses: { name: string; options?: RedisOptions; keeps: boolean; loss: Loss
           return ['RESTORE', name, String(Math.max(0, due)), dump, 'ABSTTL'] as const
         }),
       )
-      return () => Promise.all([raw.send('FLUSHALL'), ...kept.map((command) => raw.sendBinary(...command))])
+      // In one transaction: of one that is half there nobody could tell what is still to come.
+      return () =>
+        Promise.all([
+          raw.send('MULTI'),
+          raw.send('FLUSHALL'),
+          ...kept.map((command) => raw.sendBinary(...command)),
+          raw.send('EXEC'),
+        ])
     },
   },
   {

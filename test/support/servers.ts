@@ -212,7 +212,7 @@ interface Kind {
   answers(port: number, pid: number): Promise<boolean>
 }
 
-const startTimeout = 15_000
+const startTimeout = 60_000
 const cleanups = new Set<() => void>()
 
 async function startServer(options: StartOptions & { binary: ServerName }, kind: Kind): Promise<Server> {
