@@ -147,7 +147,9 @@ test('an older copy takes over, and its numbers go on for other writes: what is 
   await first.set('key 1', { n: -1 })
   await first.delete('key 3')
   await first.set('new', { n: 1 })
-  await until('all have heard', () => scene.collections.every((each) => each.has('new')))
+  await until('all have heard', () =>
+    scene.collections.every((each) => each.has('new') && each.freshness.state === 'live'),
+  )
   scene.deletes.length = 0
   scene.readies.length = 0 // a server that gets its first copy takes another id, which begins an epoch
 
