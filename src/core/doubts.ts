@@ -25,6 +25,8 @@ interface Doubt {
   readonly origin: Revision
   /** Up to this number the store's history is the one in which it was taken. */
   floor: number
+  /** It is an own write, of an epoch that no session had begun. */
+  readonly isOwn: boolean
   older: Older | undefined
 }
 
@@ -46,13 +48,13 @@ export class Doubts {
   }
 
   /** What is in doubt already keeps its first origin. */
-  raise(key: string, origin: Revision, floor: number): void {
+  raise(key: string, origin: Revision, floor: number, isOwn = false): void {
     const doubt = this.#doubts.get(key)
     if (doubt !== undefined) {
       doubt.floor = Math.max(doubt.floor, floor)
       return
     }
-    this.#doubts.set(key, { origin, floor, older: undefined })
+    this.#doubts.set(key, { origin, floor, isOwn, older: undefined })
     this.#lost++
   }
 
@@ -87,7 +89,7 @@ export class Doubts {
     if (this.#doubts.delete(key) && restored) this.#restored++
   }
 
-  /** The store has that very change: it was never lost. */
+  /** The store has that very change, or a newer one: it was not lost, as far as anybody can tell. */
   withdraw(key: string): void {
     if (this.#doubts.delete(key)) this.#lost--
   }

@@ -248,20 +248,14 @@ export class Replica<T extends object> {
     if (doubt !== undefined) {
       if (this.doubts.overrules(change, this.#clock.now())) return
       const { origin } = change
-      // An own write of an epoch that no session had begun: the store kept it, and went on to the next one.
-      const isKept = doubt.floor === 0 && n === doubt.origin.n && origin === undefined && this.#holds(change)
-      if (isKept) this.doubts.withdraw(key)
+      // The store kept it, or has seen it overwritten, and went on to the next epoch.
+      if (doubt.isOwn && n >= doubt.origin.n && origin === undefined) this.doubts.withdraw(key)
       else this.doubts.resolve(key, origin !== undefined)
       // What expired here before somebody put it back is over: it is not told anew.
       const isOver = origin !== undefined && isEqual(origin, doubt.origin) && !this.items.has(key)
       if (isOver && n > this.#known(key)) return this.#accept({ kind: 'expire', key, n, origin }, this.#cause)
     }
     if (n > this.#known(key)) this.#accept(change, this.#cause)
-  }
-
-  #holds(change: Fate): boolean {
-    const held = this.items.get(change.key)
-    return change.kind === 'set' ? equalItems(held, change.item) : held === undefined
   }
 
   /** The store lost an item that was numbered so: what is held of it, be it older, is the best that there is. */
@@ -427,7 +421,7 @@ export class Replica<T extends object> {
       const origin = own ?? this.#origins.get(key) ?? (former === null ? undefined : { epoch: former, n })
       // Of an own write of a history that is not known, nothing that the store has is known to be older.
       if (this.#restores && origin !== undefined && n > 0)
-        this.doubts.raise(key, origin, own === undefined ? common : 0)
+        this.doubts.raise(key, origin, own === undefined ? common : 0, own !== undefined)
       this.#incomplete = true
       return 0
     })

@@ -21,7 +21,7 @@ import {
   type Version,
 } from './support'
 
-const test = suiteOnAll('cluster', 120_000)
+const test = suiteOnAll('cluster', 300_000)
 
 /**
  * Once the cluster has found leaders, or a server has come back, replicas equal the bucket within so many ms: on an idle machine

@@ -84,7 +84,12 @@ export const mutants: readonly Mutant[] = [
     'if (this.#left.has(epoch) || (this.#epoch !== null && epoch < this.#epoch)) return false\n',
     '',
   ),
-  mutant('nothing is in doubt', replica, 'this.doubts.raise(key, origin, own === undefined ? common : 0)', 'return 0'),
+  mutant(
+    'nothing is in doubt',
+    replica,
+    'this.doubts.raise(key, origin, own === undefined ? common : 0, own !== undefined)',
+    'return 0',
+  ),
   mutant(
     'what the store has from before its loss is told',
     replica,

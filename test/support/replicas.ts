@@ -134,7 +134,7 @@ export class Load {
   /** Waits until the store has confirmed so many more. */
   async more(count: number): Promise<void> {
     const enough = this.confirmed + count
-    await until(`${count} more writes of ${this.#name}`, () => this.confirmed >= enough, 30_000)
+    await until(`${count} more writes of ${this.#name}`, () => this.confirmed >= enough, 120_000)
   }
 
   /** Resolves when every write has settled. */
