@@ -4,7 +4,7 @@
  */
 
 import type { LossReport } from './doubts'
-import { isPermanent, MemisError } from './errors'
+import { isPermanent, type MemisError, outOfTouch } from './errors'
 import { Replica, type ReplicaListener } from './replica'
 import type { Place, Taken, Transport, Watch, Write } from './transport'
 
@@ -112,7 +112,7 @@ export class Subscription<T extends object> {
     if (!this.#begun) this.#answeredOutOf = epoch > this.#answeredOutOf ? epoch : this.#answeredOutOf
     // Which of the two epochs is over, only a session that is asked for from now on can tell.
     else {
-      this.#stale(new MemisError('OUT_OF_TOUCH', 'a write was answered out of another epoch'))
+      this.#stale(outOfTouch('a write was answered out of another epoch'))
     }
   }
 
@@ -153,12 +153,12 @@ export class Subscription<T extends object> {
     const watch = this.#transport.watch(this.#place, this.replica.from, {
       begin: heard((how, epoch, common) => {
         if (epoch < this.#answeredOutOf) {
-          return this.#stale(new MemisError('OUT_OF_TOUCH', 'a write was answered out of a newer epoch'))
+          return this.#stale(outOfTouch('a write was answered out of a newer epoch'))
         }
         this.#begun = true
         this.replica.begin(how, epoch, common, this.#mayRestore)
         if (this.#session === session && how === 'delta' && this.replica.from?.whole) {
-          this.#stale(new MemisError('OUT_OF_TOUCH', 'the store lost what only this replica had heard of'))
+          this.#stale(outOfTouch('the store lost what only this replica had heard of'))
         }
       }),
       changes: heard((list) => {
@@ -227,7 +227,7 @@ export class Subscription<T extends object> {
         const { epoch, outcomes } = await this.#transport.write(this.#place, batch)
         if (this.#session !== session) return
         if (epoch !== writes[0]?.restores?.epoch) {
-          return this.#stale(new MemisError('OUT_OF_TOUCH', 'the store began another epoch'))
+          return this.#stale(outOfTouch('the store began another epoch'))
         }
         let fault: MemisError | undefined
         writes.forEach((write, i) => {

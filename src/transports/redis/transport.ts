@@ -3,7 +3,7 @@
 // @ts-ignore: redis is an optional peer; without it these types are any
 import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
-import { MemisError, quote } from '../../core/errors'
+import { disconnected, MemisError, quote } from '../../core/errors'
 import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
 import { addLengths, type Form, indexOfForm } from './fields'
 import { Link } from './link'
@@ -81,7 +81,7 @@ export class RedisTransport implements Transport {
   }
 
   async write(place: Place, batch: Batch): Promise<Written> {
-    if (this.#link === null) throw new MemisError('DISCONNECTED', 'not connected to Redis')
+    if (this.#link === null) throw disconnected('not connected to Redis')
     const keys = this.#keys(place)
     if (batch.writes[0]?.kind === 'clear') return this.#clear(this.#link, keys, batch)
     const names = this.#names(keys, batch)
