@@ -6,6 +6,7 @@ import assert from 'node:assert'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client, Collection, MemisOptions, ReadyInfo } from '../../src'
+import { startProxy } from '../support/proxy'
 import {
   awake,
   Complaints,
@@ -107,6 +108,34 @@ test('consumers deleted on the server, during writes: noticed, and made anew', a
   assert.deepStrictEqual(scene.stales, [['OUT_OF_TOUCH'], ['OUT_OF_TOUCH']])
   for (const [ready] of scene.readies) assert.deepStrictEqual([ready?.cause, ready?.lost], ['resync', 0])
   await untilConsumers(site.raw, 2)
+})
+
+test('a server that dies before it has answered for two writes to one key: given again, the later one stays', async (version) => {
+  await using site = await natsSite(version)
+  const proxy = await startProxy(site.server.port)
+  const client = site.client({ livenessTimeout: 10_000, writeTimeout: 60_000 }, proxy.port)
+  new Complaints(client)
+  const items = client.database('test').collection<object>('items')
+  await items.set('first', { n: 0 })
+  proxy.freeze('back')
+  const written = [
+    items.set('set', { n: 1 }),
+    items.set('set', { n: 2 }),
+    items.set('gone', { n: 1 }),
+    items.delete('gone'),
+  ]
+  await until('the store has the later one', async () => {
+    const stored = await readStore(site.raw, 'items')
+    return JSON.stringify(stored.get('set')) === '{"n":2}'
+  })
+  await site.server.kill()
+  proxy.cut()
+  await site.server.restart()
+  await proxy.heal()
+  await Promise.all(written)
+  const stored = await readStore(site.raw, 'items')
+  assert.deepStrictEqual([stored.get('set'), stored.get('gone')], [{ n: 2 }, undefined])
+  await Promise.all([client.close(), proxy.close()])
 })
 
 test('consumers deleted on the server while nothing is written: noticed by their silence', async (version) => {

@@ -79,9 +79,17 @@ export class Writes {
     return new Promise((resolve, reject) => {
       const id = this.#idOf(batch)
       const writes = batch.writes as readonly KeyWrite[]
-      const flight = new Flight(writes.length, resolve, reject, (ack, i) =>
-        this.#setTaken(writes[i] as SetWrite, ack, state),
-      )
+      const numbers = new Map<string, number>()
+      const flight = new Flight(writes.length, resolve, reject, (ack, i) => {
+        const write = writes[i] as SetWrite
+        const { seq: n, duplicate } = this.#taken(ack)
+        const before = numbers.get(write.key) ?? 0
+        // Given again, to a server that has started anew: it knows ids by the messages that it still has. An earlier write of the key,
+        // which this one had replaced, came as if it were new, and lies over it.
+        if (duplicate && n < before) return this.#setAgain(write, `${id}.${i}.${before}`, state)
+        numbers.set(write.key, n)
+        return this.#setTaken(write, ack, state)
+      })
       // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
       const hasDeletes = writes.some(({ kind }) => kind === 'delete')
       const lastOf = new Map<string, number>()
@@ -114,9 +122,19 @@ export class Writes {
     return `${id}.${sequence}`
   }
 
+  async #setAgain(write: SetWrite, id: string, state: BucketState): Promise<Outcome> {
+    const ack = await this.#publishSet(
+      write,
+      subjectOf(this.#names, write.key),
+      new Headers().with(header.id, id),
+      state,
+    )
+    return this.#setTaken(write, ack as Ack, state)
+  }
+
   /** What it means that a set was taken: at once where nothing more is to be asked. */
   #setTaken(write: SetWrite, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
-    const { seq: n, duplicate } = this.#taken(ack)
+    const { seq: n, duplicate } = ack
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
@@ -139,17 +157,19 @@ export class Writes {
 
   async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
     const { floor } = state.epochs.at(-1) as Epoch
-    for (let tries = 0; tries < mostTries; tries++) {
+    for (let tries = 0, ownId = id; tries < mostTries; tries++) {
       const { n, gone, id: lastId, found } = (await this.#read(subject)) ?? nothing
-      if (lastId === id) return { n, existed: found } // it was taken before
+      if (lastId === ownId) return { n, existed: found } // it was taken before
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back.
       if (gone !== undefined && n > floor) return { n, existed: false, gone }
       this.#checkNewest(batch)
-      const plain = new Headers().with(header.id, id).with(header.expected, n)
+      const plain = new Headers().with(header.id, ownId).with(header.expected, n)
       const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#publishMark(subject, headers, state)
-      if (ack !== null) return { n: ack.seq, existed: gone === undefined }
+      // As with sets: what it had deleted has come again.
+      if (ack?.duplicate && ack.seq < n) ownId = `${id}.${n}`
+      else if (ack !== null) return { n: ack.seq, existed: gone === undefined }
     }
     throw contended()
   }
