@@ -5,7 +5,8 @@
  *   npm run test:all         the slow suites (*.slow.ts) as well
  *   npm run test:all -- --report FILE      leaves the verdicts as JSON, for scripts/guarantees.ts
  *
- * Everything that was checked counts; the last line is the sum, and the exit code says the same.
+ * Everything that was checked counts; the last line is the sum, and the exit code says the same. What failed stands before it
+ * once more, in short: where only the end of a long log is kept, that is the end.
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -32,6 +33,7 @@ const [wanted] = positionals
 const verdicts: (Omit<Verdict, 'output'> & { file: string })[] = []
 const dumps = mkdtempSync(join(tmpdir(), 'memis-coverage-'))
 const sum = { passed: 0, failed: 0, skipped: 0 }
+const failures: string[] = []
 
 process.on('exit', () => {
   endSuites()
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
     const { ok, output } = await reportCoverage(dumps, wantedLines)
     tell('coverage', performance.now() - start, ok ? { passed: 1 } : { failed: 1 }, [], output)
   }
+  if (failures.length > 0) console.log(`\nIn short:\n${failures.join('\n')}\n`)
   const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''
   console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)
   if (report !== undefined) {
@@ -108,6 +111,13 @@ function tell(name: string, ms: number, counts: Counts, lines: string[] = [], ou
   console.log(`${failed ? 'FAIL' : ' ok '} ${name}  ${told.join(', ')}  ${(ms / 1000).toFixed(1)} s`)
   for (const line of lines) console.log(`       ${line}`)
   if (output) console.log(`\n${output.trimEnd()}\n`)
+  if (failed) failures.push(`FAIL ${name}: ${lines.at(-1) ?? 'see there'}`, ...inShort(output))
+}
+
+/** The beginning of what uvu says of each test that failed. */
+function inShort(output: string): string[] {
+  const tests = output.split(/^ {3}(?=FAIL )/m).slice(1, 6)
+  return tests.flatMap((told) => told.split('\n', 9).map((line) => `  ${line.slice(0, 240)}`))
 }
 
 main()

@@ -45,7 +45,10 @@ export function precedes(one: Revision, other: Revision): boolean {
   return one.epoch === other.epoch ? one.n < other.n : one.epoch < other.epoch
 }
 
-/** A revision as stores keep it: `<epoch> <number>`; whatever else it is, it is none. */
+/** A revision as stores keep it: `<epoch> <number>`. */
+export const encodeRevision = ({ epoch, n }: Revision): string => `${epoch} ${n}`
+
+/** Whatever else it is, it is none. */
 export function decodeRevision(text: unknown): Revision | undefined {
   const [, epoch, n] = typeof text === 'string' ? (/^(\S+) (\d{1,16})$/.exec(text) ?? []) : []
   return epoch === undefined ? undefined : { epoch, n: Number(n) }

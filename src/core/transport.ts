@@ -123,7 +123,8 @@ export type Write = { readonly restores?: Restores } & (
  * A write that puts back what the store lost. It is taken only if the store is still in `epoch`, and the store knows nothing of the key, or its number for
  * it is `floor` or lower, or it was itself put back from an older origin; else it is refused. A delete
  * that is taken leaves a mark even where there was nothing. All writes of a batch restore, in the same epoch, or none. The store
- * keeps the origin with what it took, and tells it with the change.
+ * keeps the origin with what it took, and tells it with the change, also with that of its expiry. A write that does not restore ends
+ * that: a delete does so also where nothing but a mark that was put back is there.
  */
 export interface Restores {
   /** The epoch in which `floor` counts. */

@@ -20,7 +20,7 @@ for (const transport of Object.keys(stores)) {
       verdicts.push(verdict)
       const { violations, trace } = verdict
       const replay = `npx tsx scripts/chaos.ts --transport ${transport} --seed ${seed} --seconds ${seconds}`
-      assert.ok(violations.length === 0, [...trace, ...violations, replay].join('\n'))
+      assert.ok(violations.length === 0, [...violations, replay, ...trace].join('\n'))
     })
   }
   test(`${transport}: what was injected`, async () => {

@@ -147,8 +147,9 @@ export class StoredCollection {
     const existed = before !== undefined && before.json !== null
     if (write.kind === 'delete') {
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
-      // a replica may be about to put the item back.
-      const known = before !== undefined && before.n > (this.#epochs.at(-1) as Epoch).floor
+      // a replica may be about to put the item back, also over a mark that was put back itself.
+      const known =
+        before !== undefined && before.n > (this.#epochs.at(-1) as Epoch).floor && before.origin === undefined
       if (known && !existed && restores === undefined) return { n: this.#head, existed, gone: before.gone }
       return { n: remove(key, restores?.origin), existed }
     }

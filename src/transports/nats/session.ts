@@ -5,7 +5,7 @@
 import type { Msg, Subscription } from 'nats'
 import { type Resumption, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
-import type { Change, Host, Position, Sink } from '../../core/transport'
+import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
 import type { Bucket, BucketState } from './bucket'
 import { decodeMessage, decodeStamp, header, type Stamp, ttlOf } from './decode'
 import { noMessage, noStream, translate } from './errors'
@@ -249,7 +249,7 @@ export class Session {
     this.#trail.add(stamp)
     this.#flushSoon()
     const { subject, headers } = message
-    if (subject === this.#names.cleared) return this.#sweepLater(subject, n, true, message.headers, 0)
+    if (subject === this.#names.cleared) return this.#sweepLater(subject, n, true, headers, 0)
     const key = keyOf(this.#names, subject)
     if (key === undefined) {
       this.#host.report(new MemisError('UNDECODABLE', `${subject}: a key that memis would write in another way`))
@@ -259,18 +259,26 @@ export class Session {
     const { maxAge } = this.#state
     const change = decodeMessage({ key, n, age, maxAge, headers, text: () => message.string() })
     this.#changes.push(change)
-    this.#sweepLater(subject, n, change.kind !== 'set' && isMark(message), headers, age)
+    this.#sweepLater(subject, n, change.kind !== 'set' && isMark(message), headers, age, change.origin)
   }
 
   /** What the server does not remove by itself. */
-  #sweepLater(subject: string, n: number, mark: boolean, headers: Msg['headers'], age: number): void {
+  #sweepLater(
+    subject: string,
+    n: number,
+    mark: boolean,
+    headers: Msg['headers'],
+    age: number,
+    origin?: Revision,
+  ): void {
     const { stream } = this.#bucket
     const { expires, retention } = this.#state
     const ttl = headers === undefined || (expires && headers.get(header.ttl)) ? Infinity : ttlOf(headers)
     if (mark && !(expires && headers?.get(header.ttl))) {
       this.#sweeper.add(stream, subject, n, 'mark', Math.max(retention, this.#host.retention) - age)
-    } else if (ttl < Infinity) this.#sweeper.add(stream, subject, n, 'item', ttl - age)
-    else this.#sweeper.drop(subject, n)
+    } else if (ttl < Infinity) {
+      this.#sweeper.add(stream, subject, n, 'item', ttl - age, origin)
+    } else this.#sweeper.drop(subject, n)
   }
 
   #hearBeat(message: Msg): void {

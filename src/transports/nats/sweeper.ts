@@ -2,8 +2,10 @@
  * Removes what is due and what the server does not remove by itself: items whose ttl is over, which leave a mark, and marks
  * that were kept long enough. Every client does so; the first is enough, and the others hear of it.
  */
+import { encodeRevision } from '../../core/epochs'
 import type { MemisError } from '../../core/errors'
 import { type Due, ExpiryQueue } from '../../core/expiry'
+import type { Revision } from '../../core/transport'
 import { header } from './decode'
 import type { Link } from './link'
 import { Headers, type Publisher } from './publisher'
@@ -26,6 +28,7 @@ interface Entry extends Due {
   readonly subject: string
   readonly n: number
   readonly what: 'item' | 'mark'
+  readonly origin: Revision | undefined
 }
 
 export class Sweeper {
@@ -44,10 +47,10 @@ export class Sweeper {
   }
 
   /** The last message of a subject is this one, and is to be removed after so many ms. */
-  add(stream: string, subject: string, n: number, what: 'item' | 'mark', ms: number): void {
+  add(stream: string, subject: string, n: number, what: 'item' | 'mark', ms: number, origin?: Revision): void {
     if (!this.drop(subject, n) || this.#entries.size >= mostEntries) return
     const now = performance.now()
-    const entry: Entry = { stream, subject, n, what, deadline: 0, slot: -1 }
+    const entry: Entry = { stream, subject, n, what, origin, deadline: 0, slot: -1 }
     this.#entries.set(subject, entry)
     this.#due.put(entry, now + ms + Math.random() * spread, now)
     this.#arm()
@@ -111,7 +114,8 @@ export class Sweeper {
       entries.map((entry) =>
         this.#removeFromStore(entry).catch((error: MemisError) => {
           // Who may not leaves it to the others.
-          if (error.code === 'DISCONNECTED') this.add(entry.stream, entry.subject, entry.n, entry.what, retryDelay)
+          if (error.code === 'DISCONNECTED')
+            this.add(entry.stream, entry.subject, entry.n, entry.what, retryDelay, entry.origin)
         }),
       ),
     )
@@ -119,9 +123,10 @@ export class Sweeper {
     this.#arm()
   }
 
-  async #removeFromStore({ stream, subject, n, what }: Entry): Promise<unknown> {
+  async #removeFromStore({ stream, subject, n, what, origin }: Entry): Promise<unknown> {
     // Up to that message: one that came after it stays. What is expired leaves a mark, if it is still the last.
     if (what === 'mark') return this.#link.ask(`STREAM.PURGE.${stream}`, { filter: subject, seq: n + 1 })
-    return this.#publisher.publish(subject, '', expired.with(header.expected, n))
+    const headers = origin === undefined ? expired : expired.with(header.origin, encodeRevision(origin))
+    return this.#publisher.publish(subject, '', headers.with(header.expected, n))
   }
 }

@@ -1,5 +1,5 @@
 /** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
-import { decodeRevision, type Epoch, precedes } from '../../core/epochs'
+import { decodeRevision, type Epoch, encodeRevision, precedes } from '../../core/epochs'
 import { disconnected, type MemisError } from '../../core/errors'
 import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
@@ -158,11 +158,11 @@ export class Writes {
   async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
     const { floor } = state.epochs.at(-1) as Epoch
     for (let tries = 0, ownId = id; tries < mostTries; tries++) {
-      const { n, gone, id: lastId, found } = (await this.#read(subject)) ?? nothing
+      const { n, gone, id: lastId, origin, found } = (await this.#read(subject)) ?? nothing
       if (lastId === ownId) return { n, existed: found } // it was taken before
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
-      // replica may be about to put the item back.
-      if (gone !== undefined && n > floor) return { n, existed: false, gone }
+      // replica may be about to put the item back, also over a mark that was put back itself.
+      if (gone !== undefined && n > floor && !origin) return { n, existed: false, gone }
       this.#checkNewest(batch)
       const plain = new Headers().with(header.id, ownId).with(header.expected, n)
       const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
@@ -250,7 +250,7 @@ export class Writes {
     const subject = subjectOf(this.#names, write.key)
     let expected = 0
     for (let tries = 0; tries < mostTries; tries++) {
-      const headers = new Headers().with(header.origin, `${origin.epoch} ${origin.n}`).with(header.expected, expected)
+      const headers = new Headers().with(header.origin, encodeRevision(origin)).with(header.expected, expected)
       const ack =
         write.kind === 'set'
           ? await this.#publishSet(write, subject, headers, state)
@@ -266,7 +266,7 @@ export class Writes {
   }
 
   #sendSet(
-    { item, ttlMs }: SetWrite,
+    { item, ttlMs, restores }: SetWrite,
     subject: string,
     headers: Headers,
     state: BucketState,
@@ -276,7 +276,8 @@ export class Writes {
     let all = headers
     if (ttlMs !== null) {
       all = all.with(header.exactTtl, ttlMs)
-      if (state.expires) all = all.with(header.ttl, `${wholeSeconds(ttlMs)}s`)
+      // The server's mark of what expired does not tell where that had come from: of what is put back, the sweeper leaves it.
+      if (state.expires && restores === undefined) all = all.with(header.ttl, `${wholeSeconds(ttlMs)}s`)
     }
     this.#publisher.send(subject, item.json, all, waiter, i)
   }

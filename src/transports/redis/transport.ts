@@ -3,6 +3,7 @@
 // @ts-ignore: redis is an optional peer; without it these types are any
 import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
+import { encodeRevision } from '../../core/epochs'
 import { disconnected, MemisError, quote } from '../../core/errors'
 import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
 import { addLengths, type Form, indexOfForm } from './fields'
@@ -99,7 +100,7 @@ export class RedisTransport implements Transport {
       if (write.restores !== undefined) {
         const { floor, origin } = write.restores
         past.push(String(floor), origin.epoch, String(origin.n))
-        tail = `,${JSON.stringify(`${origin.epoch} ${origin.n}`)}]`
+        tail = `,${JSON.stringify(encodeRevision(origin))}]`
       }
       if (write.kind === 'delete') {
         shapes.push(-1)
