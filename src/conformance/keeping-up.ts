@@ -3,7 +3,7 @@
 import type { Collection } from '../core/collection'
 import { MemisError } from '../core/errors'
 import assert from './assert'
-import { type Define, type Item, observe, type Replica, refused, type Scene, same, turn } from './support'
+import { type Define, expired, type Item, observe, type Replica, refused, type Scene, same, turn } from './support'
 
 type Meanwhile = (items: Collection<Item>) => Promise<unknown>
 
@@ -189,10 +189,8 @@ export function keepingUp(test: Define): void {
     await scene.cut(reader)
     await writer.items.set('brief', { n: 0 }, 0.05)
     await writer.items.set('stays', { n: 1 }, 60)
-    await scene.eventually(() => {
-      same(writer.told('brief'), ['set live', 'expire live'])
-      assert(!writer.items.has('timed') && !reader.items.has('timed'))
-    })
+    await expired(scene, [writer], 'brief')
+    await scene.eventually(() => assert(!writer.items.has('timed') && !reader.items.has('timed')))
     await scene.heal(reader)
     await scene.eventuallyEqual([writer, reader], new Map([['stays', { n: 1 }]]))
     same(

@@ -3,7 +3,7 @@
 import { MemisError } from '../core/errors'
 import assert from './assert'
 import { assertUnreadable } from './reading'
-import { type Define, type Item, observe, refused, same, throws, turn } from './support'
+import { type Define, expired, type Item, observe, refused, same, throws, turn } from './support'
 
 /** What would keep the process from ending. A server is not counted: it may be of the setup's. */
 const resources = () => process.getActiveResourcesInfo().filter((name) => !name.endsWith('ServerWrap'))
@@ -87,7 +87,7 @@ export function lifecycle(test: Define): void {
     reader.items.multi('set expire delete ready stale', () => void log.push('event'))
     await reader.client.close()
     await writer.items.set('k', {})
-    await scene.eventually(() => same(writer.told('timed').at(-1), 'expire live'))
+    await expired(scene, [writer], 'timed')
     await turn()
     same([log.at(-1), log.filter((what) => what === 'close').length], ['close', 1])
   })

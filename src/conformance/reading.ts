@@ -3,7 +3,7 @@
 import type { Collection } from '../core/collection'
 import type { ErrorCode } from '../core/errors'
 import assert from './assert'
-import { type Define, type Item, observe, type Replica, refused, same, throws, turn } from './support'
+import { type Define, expired, type Item, inTime, observe, type Replica, refused, same, throws, turn } from './support'
 
 /** Every way of reading is refused, by an error that names the collection. */
 export function assertUnreadable(items: Collection<Item>, code: ErrorCode, words: RegExp): void {
@@ -231,14 +231,20 @@ export function reading(test: Define): void {
   test('R3 unsubscribe empties at once and without events, and stops updates and timers', async (scene) => {
     const [writer, reader] = await scene.two()
     await writer.items.set('stays', { n: 1 })
-    await writer.items.set('expires', { n: 1 }, 0.3)
-    await scene.eventually(() => same([reader.told('stays'), reader.told('expires')[0]], [['set live'], 'set live']))
+    let timed = ''
+    await inTime(0.3, async (ttl) => {
+      timed = `expires after ${ttl} s`
+      await writer.items.set(timed, { n: 1 }, ttl)
+      await writer.items.set('stays', { ttl })
+      await scene.eventually(() => same(reader.items.get('stays'), { ttl }))
+      return reader.items.has(timed)
+    })
     const told = reader.events.length
     reader.items.unsubscribe()
     assertUnreadable(reader.items, 'NOT_SUBSCRIBED', /subscribe\(\)/)
     reader.items.unsubscribe()
     await writer.items.set('stays', { n: 2 })
-    await scene.eventually(() => same(writer.told('expires').at(-1), 'expire live'))
+    await expired(scene, [writer], timed)
     await writer.items.delete('stays')
     // By now it would have been told, as the next replica was.
     await scene.replica()

@@ -332,6 +332,20 @@ export async function inTime(seconds: number, play: (seconds: number) => Promise
   for (let more = seconds; !(await play(more)); more *= 2);
 }
 
+/**
+ * Waits until a key that was set with a ttl has expired in all of them. Returns whether they all told so: who hears of it when its
+ * time is over has nothing to tell.
+ */
+export async function expired(scene: Scene, replicas: readonly Replica[], key: string): Promise<boolean> {
+  const fence = `after ${key}`
+  await replicas[0]?.items.set(fence, {})
+  await scene.eventually(() => {
+    for (const { items } of replicas) assert(items.has(fence) && !items.has(key))
+  })
+  await replicas[0]?.items.delete(fence)
+  return replicas.every((replica) => replica.of(key).at(-1)?.event === 'expire')
+}
+
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** Lets the event loop come round. */

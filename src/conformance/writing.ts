@@ -1,6 +1,6 @@
 /** Writing: clauses W1 to W6. */
 import assert from './assert'
-import { type Define, type Item, observe, refused, same, turn } from './support'
+import { type Define, expired, type Item, observe, refused, same, turn } from './support'
 
 const notTtls: readonly unknown[] = [
   0,
@@ -61,9 +61,7 @@ export function writing(test: Define): void {
       ...[writer.items.set('other', { n: 2 }), writer.items.set('equal', { n: 1 })],
     ])
     await writer.items.set('later', {}, 0.2)
-    await scene.eventually(() => {
-      for (const replica of [writer, reader]) same(replica.told('later'), ['set live', 'expire live'])
-    })
+    await expired(scene, [writer, reader], 'later')
     await scene.eventuallyEqual(
       [writer, reader, await scene.replica()],
       new Map([
@@ -187,7 +185,7 @@ export function writing(test: Define): void {
     assert.equal(await other.items.delete('k'), true)
     assert.equal(await writer.items.delete('k'), false)
     await writer.items.set('k', {}, 0.05)
-    await scene.eventually(() => same(writer.told('k').at(-1), 'expire live'))
+    await expired(scene, [writer], 'k')
     assert.equal(await writer.items.delete('k'), false)
   })
 

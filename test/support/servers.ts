@@ -222,6 +222,7 @@ async function startServer(options: StartOptions & { binary: ServerName }, kind:
   let child: ChildProcess
   let port = 0
   let log = ''
+  let isServing = false
 
   const isRunning = () => child.exitCode === null && child.signalCode === null
 
@@ -230,6 +231,10 @@ async function startServer(options: StartOptions & { binary: ServerName }, kind:
     const args = [...kind.args(port, dir), ...(options.args ?? [])]
     child = spawn(file, args, { cwd: dir, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     await once(child, 'spawn')
+    child.on('exit', (code, signal) => {
+      // What a test makes of it would be a riddle.
+      if (isServing) console.error(`${options.binary} died by itself (${code ?? signal}):\n${log.slice(-3000)}`)
+    })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk) => {
         log = (log + chunk).slice(-50_000)
@@ -240,7 +245,10 @@ async function startServer(options: StartOptions & { binary: ServerName }, kind:
     child.unref()
     const deadline = performance.now() + startTimeout
     while (isRunning() && performance.now() < deadline) {
-      if (await kind.answers(port, child.pid as number).catch(() => false)) return true
+      if (await kind.answers(port, child.pid as number).catch(() => false)) {
+        isServing = true
+        return true
+      }
       await sleep(10)
     }
     return false
@@ -248,6 +256,7 @@ async function startServer(options: StartOptions & { binary: ServerName }, kind:
 
   async function kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (!isRunning()) return
+    isServing = false
     child.ref()
     const gone = once(child, 'exit')
     child.kill(signal)
@@ -256,6 +265,7 @@ async function startServer(options: StartOptions & { binary: ServerName }, kind:
 
   function cleanUp(): void {
     cleanups.delete(cleanUp)
+    isServing = false
     if (isRunning()) child.kill('SIGKILL')
     if (!options.dir) rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
   }

@@ -47,6 +47,11 @@ const shortestWindow = 30_000
  * and takes with them those of one that is made meanwhile, which goes on as if it had them.
  */
 const remakeDelay = 500
+/**
+ * nats-server 2.9 dies of a question for a message of a stream that is just being made: others are told that it is there before
+ * its files are. One that has no message yet is given so long (ms) before it is asked for any.
+ */
+const makingDelay = 100
 /** Durations of JetStream are in ns. */
 const nsPerMs = 1e6
 
@@ -151,7 +156,7 @@ export class Bucket {
   async #ask(): Promise<BucketState> {
     let info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
     if (info.error?.err_code === noStream && this.#config !== null) {
-      await new Promise((resolve) => setTimeout(resolve, remakeDelay).unref())
+      await pause(remakeDelay)
       info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
     }
     if (info.error?.err_code === noStream) {
@@ -164,12 +169,15 @@ export class Bucket {
       }
     }
     if (info.error !== undefined) throw translate(info.error)
+    const isEmpty = info.state.last_seq === 0
     if (info.ts !== undefined) this.setClock(info)
+    // Newer servers tell their time.
+    else if (isEmpty) await pause(makingDelay)
     const { config } = info
     this.#check(config)
     // Should it vanish, it is made again as it was.
     this.#config = { ...config, metadata: undefined }
-    const { epochs } = await this.#readForks()
+    const { epochs } = isEmpty ? { epochs: [] } : await this.#readForks()
     const markerTtl: number = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
     const expires = config.allow_msg_ttl === true && markerTtl > 0
     const maxAge = config.max_age > 0 ? config.max_age / nsPerMs : Infinity
@@ -257,6 +265,8 @@ function nanoseconds(time: string): string {
   const [, seconds, fraction = ''] = /^(.+?)(?:\.(\d+))?Z$/.exec(time) ?? [time, time]
   return `${seconds}.${fraction.padEnd(9, '0')}Z`
 }
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())
 
 const isEpoch = (value: Partial<Epoch> | null): value is Epoch =>
   typeof value?.id === 'string' && /^[\w:.~-]{1,100}$/.test(value.id) && Number.isSafeInteger(value.floor)
