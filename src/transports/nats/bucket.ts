@@ -51,7 +51,7 @@ const remakeDelay = 500
  * nats-server 2.9 dies of a question for a message of a stream that is just being made: others are told that it is there before
  * its files are. One that has no message yet is given so long (ms) before it is asked for any.
  */
-const makingDelay = 100
+const makingDelay = 50
 /** Durations of JetStream are in ns. */
 const nsPerMs = 1e6
 
