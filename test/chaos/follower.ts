@@ -33,10 +33,13 @@ export class Follower {
   readonly #name: string
   readonly #mode: Mode
   readonly #fail: Fail
+  readonly #mayRepeat: boolean
   #first = true
 
-  constructor(collection: Collection<Item>, mode: Mode, name: string, fail: Fail) {
+  /** `mayRepeat`: the store knows a write that is given again only as long as what it wrote is there. */
+  constructor(collection: Collection<Item>, mode: Mode, name: string, mayRepeat: boolean, fail: Fail) {
     this.collection = collection
+    this.#mayRepeat = mayRepeat
     this.#mode = mode
     this.#name = name
     this.#fail = fail
@@ -92,7 +95,8 @@ export class Follower {
     if (owner !== undefined && owner !== item.by) this.#wrong('invented', `${key} is of ${item.by}`)
     if (owner !== undefined && this.#mode === 'kept') {
       const last = this.#last.get(key) ?? -1
-      if (item.n <= last) this.#wrong('K1', `${key} went from item ${last} back to ${item.n}: ${this.historyOf(key)}`)
+      const isRepeated = this.#mayRepeat && item.n === last && item.ttl !== null && !this.#shadow.has(key)
+      if (item.n <= last && !isRepeated) this.#wrong('K1', `${key} went from item ${last} back to ${item.n}: ${this.historyOf(key)}`)
       this.#last.set(key, item.n)
     }
     this.seen.add(`${item.by} ${item.n}`)

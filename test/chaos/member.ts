@@ -83,7 +83,7 @@ export class Member {
     this.#followers = collections.map((name) => {
       const collection = this.#client.database('chaos').collection<ReturnType<typeof makeItem>>(name)
       collection.on('stale', (error) => this.#complain(error))
-      return new Follower(collection, spec.mode, `${spec.name}/${name}`, this.fail)
+      return new Follower(collection, spec.mode, `${spec.name}/${name}`, spec.client.transport === 'nats', this.fail)
     })
     let last = performance.now()
     this.#ticking = setInterval(() => {
