@@ -96,7 +96,8 @@ export class Follower {
     if (owner !== undefined && this.#mode === 'kept') {
       const last = this.#last.get(key) ?? -1
       const isRepeated = this.#mayRepeat && item.n === last && item.ttl !== null && !this.#shadow.has(key)
-      if (item.n <= last && !isRepeated) this.#wrong('K1', `${key} went from item ${last} back to ${item.n}: ${this.historyOf(key)}`)
+      if (item.n <= last && !isRepeated)
+        this.#wrong('K1', `${key} went from item ${last} back to ${item.n}: ${this.historyOf(key)}`)
       this.#last.set(key, item.n)
     }
     this.seen.add(`${item.by} ${item.n}`)

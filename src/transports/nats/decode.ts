@@ -1,4 +1,5 @@
 /** What comes from a stream, as changes. Nothing here trusts what it is given. */
+import type { Msg } from 'nats'
 import { decodeRevision } from '../../core/epochs'
 import type { Change } from '../../core/transport'
 
@@ -22,18 +23,52 @@ export interface Headers {
   get(name: string): string
 }
 
-/** Headers as they lie in a stream: `NATS/1.0`, then a line each. */
-export function decodeHeaders(base64: string | undefined): Headers {
-  const found = new Map<string, string>()
-  for (const line of Buffer.from(base64 ?? '', 'base64')
-    .toString()
-    .split('\r\n')
-    .slice(1)) {
-    const end = line.indexOf(':')
-    if (end > 0) found.set(line.slice(0, end), line.slice(end + 1).trim())
+const statusLine = 'NATS/1.0'
+const lineOf = new Map<string, string>(Object.values(header).map((name) => [name, `\r\n${name}:`]))
+
+/** Headers as they lie in a stream: `NATS/1.0`, then a line each. Searched, since most messages have one, which nobody asks for. */
+class HeaderText implements Headers {
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
   }
-  return { get: (name) => found.get(name) ?? '' }
+
+  get(name: string): string {
+    const line = lineOf.get(name) as string
+    const at = this.#text.indexOf(line)
+    return at === -1 ? '' : this.#text.slice(at + line.length, this.#text.indexOf('\r\n', at + 2)).trim()
+  }
 }
+
+export const decodeHeaders = (base64: string | undefined): Headers =>
+  new HeaderText(Buffer.from(base64 ?? '', 'base64').toString('latin1'))
+
+/** What came in one piece from the socket, and holds many messages. */
+let piece: Buffer = Buffer.alloc(0)
+
+function pieceOf({ buffer }: Uint8Array): Buffer {
+  if (piece.buffer !== buffer) piece = Buffer.from(buffer as ArrayBuffer)
+  return piece
+}
+
+/**
+ * The headers of a message, out of the bytes before its data: the client's own decoding copies and checks them one by one, which
+ * costs more than all else that a reader does. Where they do not stand there, it is the client's word that counts.
+ */
+export function headersOf(message: Msg & { size?(): number }): Headers | undefined {
+  const { subject, reply, data } = message
+  // Of all the message, which the client counts but its types do not say. Of names that are not ASCII, what is found is no headers.
+  const size = message.size?.() ?? 0
+  const length = size - subject.length - (reply?.length ?? 0) - data.length
+  if (length === 0) return undefined
+  const end = data.byteOffset
+  const text = length < 0 || end < length ? '' : pieceOf(data).toString('latin1', end - length, end)
+  return text.startsWith(statusLine) ? new HeaderText(text) : message.headers
+}
+
+export const textOf = ({ data }: Msg): string =>
+  pieceOf(data).toString('utf8', data.byteOffset, data.byteOffset + data.byteLength)
 
 /** Where a message stands in its stream. */
 export interface Stamp {
@@ -44,15 +79,20 @@ export interface Stamp {
   readonly time: number
 }
 
+const dots: number[] = new Array(11).fill(0)
+
 /** Reads the reply subject of a message that a consumer delivers; undefined where it is none. */
 export function decodeStamp(reply: string): Stamp | undefined {
   if (!reply.startsWith('$JS.ACK.')) return undefined
-  const tokens = reply.split('.')
+  let count = 0
+  for (let at = reply.indexOf('.'); at !== -1 && count < dots.length; at = reply.indexOf('.', at + 1))
+    dots[count++] = at
   // In its longer form, with two more tokens in front and perhaps one behind.
-  const at = tokens.length === 9 ? 5 : tokens.length >= 11 ? 7 : Number.NaN
-  const [n, count, time] = [Number(tokens[at]), Number(tokens[at + 1]), Number(tokens[at + 2]) / 1e6]
-  return n > 0 && count > 0 && time > 0 && Number.isSafeInteger(n) && Number.isSafeInteger(count)
-    ? { n, count, time }
+  const first = count === 8 ? 4 : count >= 10 ? 6 : Number.NaN
+  const token = (i: number) => Number(reply.slice((dots[first + i] as number) + 1, dots[first + i + 1]))
+  const [n, number, time] = [token(0), token(1), token(2) / 1e6]
+  return n > 0 && number > 0 && time > 0 && Number.isSafeInteger(n) && Number.isSafeInteger(number)
+    ? { n, count: number, time }
     : undefined
 }
 

@@ -7,7 +7,7 @@ import { type Resumption, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
 import type { Bucket, BucketState } from './bucket'
-import { decodeMessage, decodeStamp, header, type Stamp, ttlOf } from './decode'
+import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
 import { noMessage, noStream, translate } from './errors'
 import type { Link } from './link'
 import { keyOf, type Names } from './names'
@@ -248,7 +248,8 @@ export class Session {
     this.#reached = n
     this.#trail.add(stamp)
     this.#flushSoon()
-    const { subject, headers } = message
+    const { subject } = message
+    const headers = headersOf(message)
     if (subject === this.#names.cleared) return this.#sweepLater(subject, n, true, headers, 0)
     const key = keyOf(this.#names, subject)
     if (key === undefined) {
@@ -257,9 +258,9 @@ export class Session {
     }
     const age = this.#bucket.ageOf(time)
     const { maxAge } = this.#state
-    const change = decodeMessage({ key, n, age, maxAge, headers, text: () => message.string() })
+    const change = decodeMessage({ key, n, age, maxAge, headers, text: () => textOf(message) })
     this.#changes.push(change)
-    this.#sweepLater(subject, n, change.kind !== 'set' && isMark(message), headers, age, change.origin)
+    this.#sweepLater(subject, n, change.kind !== 'set' && isMark(headers), headers, age, change.origin)
   }
 
   /** What the server does not remove by itself. */
@@ -267,7 +268,7 @@ export class Session {
     subject: string,
     n: number,
     mark: boolean,
-    headers: Msg['headers'],
+    headers: Headers | undefined,
     age: number,
     origin?: Revision,
   ): void {
@@ -334,4 +335,5 @@ export class Session {
   }
 }
 
-const isMark = ({ headers }: Msg): boolean => Boolean(headers?.get(header.operation) || headers?.get(header.marker))
+const isMark = (headers: Headers | undefined): boolean =>
+  Boolean(headers?.get(header.operation) || headers?.get(header.marker))
