@@ -33,7 +33,20 @@ const patience = 20_000
 /** The temporary directory of each process group. */
 const running = new Map<number, string>()
 
+/**
+ * A file says its suite's name as soon as it is loaded. Once, under load, one of a thousand was not loaded at all, before any line of
+ * it had run: what has said nothing after so many ms is begun once more, and that is told.
+ */
+const silence = 90_000
+
 export async function runSuite(file: string, timeout: number, env: NodeJS.ProcessEnv = {}): Promise<Verdict> {
+  const verdict = await runOnce(file, timeout, env, silence)
+  if (verdict.output !== '' || verdict.ms < silence) return verdict
+  const again = await runOnce(file, timeout, env)
+  return { ...again, notes: [`begun again: it had not been loaded after ${silence / 1000} s`, ...again.notes] }
+}
+
+async function runOnce(file: string, timeout: number, env: NodeJS.ProcessEnv, silence = timeout): Promise<Verdict> {
   const start = performance.now()
   const faults = forgotten(await readFile(file, 'utf8'))
   // Here, so that what a killed process left can be removed.
@@ -58,16 +71,19 @@ export async function runSuite(file: string, timeout: number, env: NodeJS.Proces
     }, patience)
   })
   child.stderr.setEncoding('utf8').on('data', (chunk) => (output += chunk))
-  const timer = setTimeout(() => {
-    faults.push(`not done after ${timeout / 1000} s`)
+  const end = (ms: number) => {
+    faults.push(`not done after ${ms / 1000} s`)
     endGroup(group)
-  }, timeout)
+  }
+  const timer = setTimeout(() => end(timeout), timeout)
+  const loading = setTimeout(() => output === '' && end(silence), silence)
   child.on('exit', (code, signal) => {
     if (code !== 0) faults.push(signal ? `ended by ${signal}` : `exit code ${code}`)
     endGroup(group)
   })
   await new Promise((resolve) => child.on('close', resolve))
   clearTimeout(timer)
+  clearTimeout(loading)
   clearTimeout(ending)
   running.delete(group)
   const titles = await readFile(join(temp, 'cases'), 'utf8').catch(() => '')
