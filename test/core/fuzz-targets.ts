@@ -70,20 +70,19 @@ const changes: Target = {
   good: () => assertSame(decodePayload(goodHeader), goodChanges),
 }
 
-const reply = (): unknown[] => [
-  ...['1', '0198-a:0 0199-b:6', '9', '2', '9', '0'],
+const head = ['1', '0198-a:0 0199-b:6', '9', '2', '9', '0']
+const entries: readonly unknown[][] = [
   ['coldplay', '7', '0198-a 4', 500, ['\ufffd', '7', 'genre', '"Rock"', '__proto__', '{"polluted":1}']],
   ['muse', '8', '', 'd'],
   ['oasis', '9', '', -1, ['\ufffd', '9']],
 ]
 
-/** Of the shapes that the script gives: six strings, and lists of strings, with a mark or a number in its place. What is in the rest is the store's. */
+/** Of the shapes that the script gives: six strings, and as JSON lists of strings, with a mark or a number in its place. What is in the rest is the store's. */
 const page: Target = {
   name: 'redis: what the read script gives',
-  make: (random) =>
-    reply().map((part) => {
-      if (typeof part === 'string') return random.chance(0.2) ? mutate(random, part) : part
-      const entry = (part as unknown[]).map((each, i) => {
+  make(random) {
+    const list = entries.map((part) => {
+      const entry = part.map((each, i) => {
         if (random.chance(0.7)) return each
         if (Array.isArray(each)) {
           const fields = each.map((text) => (random.chance(0.5) ? mutate(random, text) : text))
@@ -92,7 +91,9 @@ const page: Target = {
         return i === 3 ? random.pick(['d', 'e', 'l', 'b', -1, 0, 17, 2 ** 53]) : mutate(random, each as string)
       })
       return random.chance(0.1) ? entry.slice(0, random.int(entry.length + 1)) : entry
-    }),
+    })
+    return [...head.map((part) => (random.chance(0.2) ? mutate(random, part) : part)), JSON.stringify(list)]
+  },
   decode(input) {
     for (const change of decodePage(input).changes()) {
       assert.ok(['set', 'delete', 'expire', 'lost'].includes(change.kind))
@@ -102,7 +103,7 @@ const page: Target = {
     }
   },
   good() {
-    const { changes: told, epochs } = decodePage(reply())
+    const { changes: told, epochs } = decodePage([...head, JSON.stringify(entries)])
     const changes = told()
     const item = JSON.parse('{"genre":"Rock","__proto__":{"polluted":1}}')
     assertSame(changes[0], { kind: 'set', key: 'coldplay', n: 7, origin: { epoch: '0198-a', n: 4 }, item, leftMs: 500 })

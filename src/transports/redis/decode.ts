@@ -66,9 +66,9 @@ export interface Page extends History {
 
 /** Reads the reply of the read script. */
 export function decodePage(reply: unknown): Page {
-  const [layout, epochs, head, forgotten, reached, moved, ...entries] = reply as [
+  const [layout, epochs, head, forgotten, reached, moved, entries] = reply as [
     ...[string, string, string, string, string, string],
-    ...unknown[],
+    string,
   ]
   return {
     layout,
@@ -77,7 +77,7 @@ export function decodePage(reply: unknown): Page {
     forgotten: Number(forgotten),
     reached: Number(reached),
     moved: moved === '1',
-    changes: () => entries.map((entry) => decodeEntry(entry as readonly unknown[])),
+    changes: () => (JSON.parse(entries) as readonly (readonly unknown[])[]).map(decodeEntry),
   }
 }
 

@@ -341,7 +341,7 @@ return epoch .. ' ' .. upTo .. ' ' .. after
  * ARGV: after which number, up to which number to leave out what is gone, how many keys, how many bytes about, how the
  * names of items begin.
  * Returns layout, epochs, head, forgotten, up to which number this part reaches, '1' if the server is another one than that of
- * the last write or has lost a part of this bookkeeping, then for each key a list: key, number, epoch and number of its origin
+ * the last write or has lost a part of this bookkeeping, then, as JSON, for each key a list: key, number, epoch and number of its origin
  * ('' where it was not put back), and 'd' (deleted), 'e' (expired), 'l' (lost: evicted, or deleted by hand), 'b' (not a hash of
  * memis), or ms left (-1 for no expiry) and a list: field, value, …, of which the first two are memis's own.
  */
@@ -363,7 +363,7 @@ ${intactness}
 local intact = known[5] == server and isIntact(known[6], log, ttl, now)
 local reply = { known[1] or '1', known[2] or '', head, forgotten, head, intact and '0' or '1' }
 if #page == 2 * count and tonumber(page[#page]) < tonumber(head) then reply[5] = page[#page] end
-local bytes = 0
+local bytes, entries = 0, {}
 for i = 1, #page, 2 do
   local key, n = page[i], page[i + 1]
   if tonumber(n) > tonumber(head) then n = head end -- none of memis's
@@ -392,13 +392,15 @@ for i = 1, #page, 2 do
       for f = 3, #hash do bytes = bytes + #hash[f] end
     end
   end
-  if entry[4] then reply[#reply + 1] = entry end
+  if entry[4] then entries[#entries + 1] = entry end
   bytes = bytes + #key + 100
   if bytes > most and i + 1 < #page then
     reply[5] = n
     break
   end
 end
+-- In one text: as a reply of many small strings it would cost a fifth more here, and a third more where it is read.
+reply[7] = #entries > 0 and cjson.encode(entries) or '[]'
 return reply
 `)
 
