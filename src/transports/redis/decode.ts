@@ -38,17 +38,19 @@ export function decodePayload(header: Header): Change[] | undefined {
   }
   if (!Array.isArray(list) || list.length !== header.last - header.first + 1) return undefined
   const changes: Change[] = []
-  const none = new Set(header.void)
+  const none = header.void.length > 0 ? new Set(header.void) : undefined
   for (let i = 0; i < list.length; i++) {
-    if (none.has(i)) continue
+    if (none?.has(i)) continue
     const entry: unknown = list[i]
     if (!Array.isArray(entry)) return undefined
-    const n = header.first + i
-    const [key, second, item, origin] = entry
-    if (entry.length === 2 && decodeRevision(second) === undefined) return undefined
-    if (entry.length < 3) changes.push({ kind: 'delete', key, n, origin: decodeRevision(second) })
-    else
-      changes.push({ kind: 'set', key, n, item, leftMs: second === 0 ? null : second, origin: decodeRevision(origin) })
+    const isSet = entry.length > 2
+    const from: unknown = entry[isSet ? 3 : 1]
+    // Most were not put back after a loss.
+    const origin = from === undefined ? undefined : decodeRevision(from)
+    const [key, n] = [entry[0], header.first + i]
+    if (isSet) changes.push({ kind: 'set', key, n, item: entry[2], leftMs: entry[1] === 0 ? null : entry[1], origin })
+    else if (entry.length === 2 && origin === undefined) return undefined
+    else changes.push({ kind: 'delete', key, n, origin })
   }
   return changes
 }
