@@ -84,14 +84,16 @@ export class Doubts {
     return true
   }
 
-  /** The store has a newer change of the key, which may be the same contents, put back. */
-  resolve(key: string, restored: boolean): void {
-    if (this.#doubts.delete(key) && restored) this.#restored++
-  }
-
-  /** The store has that very change, or a newer one: it was not lost, as far as anybody can tell. */
-  withdraw(key: string): void {
-    if (this.#doubts.delete(key)) this.#lost--
+  /**
+   * The store has a newer change of the key, numbered so, which may be the same contents, put back. An own write of an epoch that no
+   * session had begun was not lost, as far as anybody can tell, where the numbers went on from it.
+   */
+  resolve(key: string, n: number, restored: boolean): void {
+    const doubt = this.#doubts.get(key)
+    if (doubt === undefined) return
+    this.#doubts.delete(key)
+    if (restored) this.#restored++
+    else if (doubt.isOwn && n >= doubt.origin.n) this.#lost--
   }
 
   /** Ends a doubt without an answer; gives what the store has instead. */
@@ -101,10 +103,10 @@ export class Doubts {
     return older
   }
 
-  /** Ends all doubts without an answer. Returns whether there were any. */
-  clear(): boolean {
+  /** Ends all doubts: everything was deleted as of a number, or they get no answer. Returns whether there were any. */
+  clear(n = 0): boolean {
     const { size } = this.#doubts
-    this.#doubts.clear()
+    for (const key of this.keys) this.resolve(key, n, false)
     return size > 0
   }
 

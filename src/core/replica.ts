@@ -185,7 +185,7 @@ export class Replica<T extends object> {
     if (!later && (write.kind === 'set' ? n <= known : n < known)) return
     // What expired here while it was put back expires there as well: it is not told anew.
     const expired = write.restores !== undefined && !this.items.has(key) && this.doubts.get(key) !== undefined
-    this.doubts.resolve(key, write.restores !== undefined)
+    this.doubts.resolve(key, n, write.restores !== undefined)
     this.#remember(key, write.restores?.origin)
     if (write.kind === 'delete' || expired) return this.#drop(expired ? 'expire' : gone, key, n, 'live')
     this.#untold?.add(key)
@@ -248,9 +248,7 @@ export class Replica<T extends object> {
     if (doubt !== undefined) {
       if (this.doubts.overrules(change, this.#clock.now())) return
       const { origin } = change
-      // The store kept it, or has seen it overwritten, and went on to the next epoch.
-      if (doubt.isOwn && n >= doubt.origin.n && origin === undefined) this.doubts.withdraw(key)
-      else this.doubts.resolve(key, origin !== undefined)
+      this.doubts.resolve(key, n, origin !== undefined)
       // What expired here before somebody put it back is over: it is not told anew.
       const isOver = origin !== undefined && isEqual(origin, doubt.origin) && !this.items.has(key)
       if (isOver && n > this.#known(key)) return this.#accept({ kind: 'expire', key, n, origin }, this.#cause)
@@ -382,7 +380,7 @@ export class Replica<T extends object> {
   #clear(cleared: Revision, ahead: boolean): void {
     this.#cleared = cleared
     // What was lost before it is not put back after it.
-    this.doubts.clear()
+    this.doubts.clear(cleared.n)
     // Ahead of the session, nothing that it tells is news.
     this.#floor = ahead ? Infinity : Math.max(this.#floor, cleared.n)
     for (const [key, held] of this.numbers) {

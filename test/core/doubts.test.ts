@@ -74,13 +74,24 @@ test('when the store has parted once more, the floor is lower, and what it told 
 test('the report counts what was lost and what is restored, and is told once', () => {
   const doubts = make()
   doubts.raise('c', origin(7), 2)
-  doubts.resolve('a', true)
-  doubts.resolve('b', false)
-  doubts.resolve('never in doubt', true)
-  doubts.resolve('a', true)
+  doubts.resolve('a', 9, true)
+  doubts.resolve('b', 9, false)
+  doubts.resolve('never in doubt', 9, true)
+  doubts.resolve('a', 9, true)
   assert.deepEqual(doubts.keys, ['c'])
   assert.deepEqual(doubts.takeReport(), { lost: 3, restored: 1 })
   assert.deepEqual(doubts.takeReport(), { lost: 0, restored: 0 })
+})
+
+test('an own write that no session had told of was not lost where the numbers went on from it', () => {
+  const doubts = new Doubts()
+  for (const key of ['a', 'b', 'c', 'd']) doubts.raise(key, origin(5), 0, true)
+  doubts.resolve('a', 5, false)
+  doubts.resolve('b', 4, false)
+  doubts.resolve('c', 6, true)
+  assert.equal(doubts.clear(7), true)
+  assert.equal(doubts.clear(7), false)
+  assert.deepEqual(doubts.takeReport(), { lost: 2, restored: 1 })
 })
 
 test.run()

@@ -449,6 +449,21 @@ test('an own write that the store took out of an epoch in between, and kept, is 
   subscription.stop()
 })
 
+test('an own write that is followed by another one before the store has told of it is not told to be lost', async () => {
+  const { transport, subscription, clock, log } = make()
+  transport.session.whole([told('a', 1, { v: 1 })], 1)
+  transport.session.sink.stale(disconnected())
+  subscription.written(setOf('a', { v: 2 }), 'e2', { n: 2, existed: true })
+  clock.advance(100)
+  transport.session.sink.begin('whole', 'e3', 1)
+  subscription.written(setOf('a', { v: 3 }), 'e3', { n: 3, existed: true })
+  transport.session.sink.changes([told('a', 3, { v: 3 })])
+  transport.session.sink.live(3)
+  clock.advance(250)
+  assert.deepEqual(log().slice(-1), ['ready resync 1'])
+  subscription.stop()
+})
+
 test('what the store had of it in an earlier session, and has not told again with its whole contents, does not come back', async () => {
   const { transport, subscription, clock, log, contents } = make()
   transport.session.whole([told('a', 1, { v: 1 })], 1)
