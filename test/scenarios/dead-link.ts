@@ -11,12 +11,12 @@ const soon = 5000
 
 const itemsOf = (client: Client): Collection<object> => client.database('test').collection('items')
 
-/** Waits for the replica to say that it is stale; returns how many ms that took. */
-export async function untilStale(replica: Collection<object>): Promise<number> {
-  const start = awake()
-  await new Promise((resolve) => replica.once('stale', resolve))
-  return awake() - start
-}
+/** Waits until the replica is stale, which it may be already on a machine that stood still; returns how many ms that took. */
+export const untilStale = (replica: Collection<object>): Promise<number> =>
+  until('it is stale', () => replica.freshness.state === 'stale', 60_000)
+
+const untilLive = (replica: Collection<object>): Promise<number> =>
+  until('it is live', () => replica.freshness.state === 'live', 60_000)
 
 /** One replica reaches the store over a proxy, the other directly; both write, and their events are checked. */
 async function twoSides(
@@ -62,6 +62,7 @@ export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: strin
   await twoSides(site, { livenessTimeout }, async ({ cut, complaints, loads, replay, proxy }) => {
     for (let round = 0; round < 2; round++) {
       await Promise.all(loads.map((load) => load.more(200)))
+      await untilLive(cut)
       if (harm === 'freeze') proxy.freeze()
       else site.server.pause()
       noticed.push(await untilStale(cut))
@@ -71,11 +72,10 @@ export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: strin
       // And so does who only writes.
       await until('the client knows', () => complaints.disconnects.length > round)
       if (harm === 'freeze') await loads[1].more(50)
-      const ready = new Promise((resolve) => cut.once('ready', resolve))
       const from = awake()
       if (harm === 'freeze') await proxy.heal()
       else site.server.resume()
-      await ready
+      await untilLive(cut)
       await Promise.all(loads.map((load) => load.more(50)))
       repaired.push(awake() - from)
     }
@@ -101,9 +101,8 @@ export async function cutLink(site: Site, what = 'cut and refused') {
       const tries = near.errorCounts.DISCONNECTED ?? 0
       await until('it has tried in vain', () => (near.errorCounts.DISCONNECTED ?? 0) >= tries + 2)
       const from = awake()
-      const ready = new Promise((resolve) => cut.once('ready', resolve))
       await proxy.heal()
-      await ready
+      await untilLive(cut)
       await Promise.all(loads.map((load) => load.more(50)))
       repaired.push(awake() - from)
     }
