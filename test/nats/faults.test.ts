@@ -116,6 +116,12 @@ test('a server that dies before it has answered for two writes to one key: given
   const client = site.client({ livenessTimeout: 10_000, writeTimeout: 60_000 }, proxy.port)
   new Complaints(client)
   const items = client.database('test').collection<object>('items')
+  const reader = site.client({ writeTimeout: 60_000 })
+  new Complaints(reader)
+  const replica = reader.database('test').collection<{ n: number }>('items')
+  const heard: number[] = []
+  replica.on('set', (key, { n }) => void (key === 'set' && heard.push(n)))
+  await replica.subscribe()
   await items.set('first', { n: 0 })
   proxy.freeze('back')
   const written = [
@@ -135,7 +141,10 @@ test('a server that dies before it has answered for two writes to one key: given
   await Promise.all(written)
   const stored = await readStore(site.raw, 'items')
   assert.deepStrictEqual([stored.get('set'), stored.get('gone')], [{ n: 2 }, undefined])
-  await Promise.all([client.close(), proxy.close()])
+  await items.set('last', { n: 3 })
+  await until('the replica has heard of all', () => replica.has('last'))
+  assert.deepStrictEqual(heard, [...new Set(heard)].sort(), 'never back to the older one')
+  await Promise.all([client.close(), reader.close(), proxy.close()])
 })
 
 test('consumers deleted on the server while nothing is written: noticed by their silence', async (version) => {

@@ -14,6 +14,9 @@ import type { Sweeper } from './sweeper'
 type KeyWrite = Extract<Write, { key: string }>
 type SetWrite = Extract<Write, { kind: 'set' }>
 
+/** By key: which write of a batch the stream has, and its number. */
+type Landed = ReadonlyMap<string, { readonly index: number; readonly n: number }>
+
 /** The last message of a subject, as the stream's leader has it. */
 interface Stored {
   readonly n: number
@@ -61,41 +64,62 @@ export class Writes {
 
   async take(batch: Batch): Promise<Written> {
     const { writer, sequence } = batch
-    this.#newest.set(writer, Math.max(sequence, this.#newest.get(writer) ?? 0))
+    const newest = this.#newest.get(writer) ?? 0
+    this.#newest.set(writer, Math.max(sequence, newest))
     let state = await this.#bucket.open()
+    const landed = newest === sequence ? await this.#landed(batch) : undefined
     this.#checkNewest(batch)
     const last = this.#highest
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
     else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores.epoch, state)
-    else outcomes = await this.#takeAll(batch, state)
+    else outcomes = await this.#takeAll(batch, state, landed)
     // Numbers that began anew are another stream's, and of another epoch.
     if (this.#highest !== last && this.#highest < Math.max(last, state.head)) state = await this.#bucket.refresh()
     return { epoch: epochOf(state), outcomes }
   }
 
-  #takeAll(batch: Batch, state: BucketState): Promise<readonly Outcome[]> {
+  /**
+   * Of a batch that is given again: of each key that it writes more than once, which of those writes the stream has. A server that has
+   * started anew knows ids by the messages that it still has: what came before that write, and was replaced by it, would come as if
+   * it were new, and lie over it.
+   */
+  async #landed(batch: Batch): Promise<Landed> {
+    const indexes = new Map<string, number[]>()
+    batch.writes.forEach((write, i) => {
+      if (write.kind !== 'clear') indexes.set(write.key, [...(indexes.get(write.key) ?? []), i])
+    })
+    const id = this.#idOf(batch)
+    const landed = new Map<string, { index: number; n: number }>()
+    const look = async ([key, all]: [string, number[]]) => {
+      const last = await this.#read(subjectOf(this.#names, key))
+      const index = all.find((i) => last?.id === `${id}.${i}`)
+      if (last !== undefined && index !== undefined) landed.set(key, { index, n: last.n })
+    }
+    await Promise.all([...indexes].filter(([, all]) => all.length > 1).map(look))
+    return landed
+  }
+
+  #takeAll(batch: Batch, state: BucketState, landed?: Landed): Promise<readonly Outcome[]> {
     return new Promise((resolve, reject) => {
       const id = this.#idOf(batch)
       const writes = batch.writes as readonly KeyWrite[]
-      const numbers = new Map<string, number>()
-      const flight = new Flight(writes.length, resolve, reject, (ack, i) => {
-        const write = writes[i] as SetWrite
-        const { seq: n, duplicate } = this.#taken(ack)
-        const before = numbers.get(write.key) ?? 0
-        // Given again, to a server that has started anew: it knows ids by the messages that it still has. An earlier write of the key,
-        // which this one had replaced, came as if it were new, and lies over it.
-        if (duplicate && n < before) return this.#setAgain(write, `${id}.${i}.${before}`, state)
-        numbers.set(write.key, n)
-        return this.#setTaken(write, ack, state)
-      })
+      const flight = new Flight(writes.length, resolve, reject, (ack, i) =>
+        this.#setTaken(writes[i] as SetWrite, this.#taken(ack), state),
+      )
       // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
       const hasDeletes = writes.some(({ kind }) => kind === 'delete')
       const lastOf = new Map<string, number>()
       const late = new Set<number>()
       writes.forEach((write, i) => {
         const isDelete = write.kind === 'delete'
+        const later = landed?.get(write.key)
+        // Whether a delete found something, nobody can tell any more.
+        if (later !== undefined && i < later.index) {
+          flight.settle({ n: later.n - (later.index - i), existed: isDelete }, i)
+          return
+        }
         const subject = subjectOf(this.#names, write.key)
         const take = () => {
           if (this.#isGivenUp(batch)) return flight.failed(givenUp(), i)
@@ -120,16 +144,6 @@ export class Writes {
     const id = this.#ids.get(writer) ?? crypto.randomUUID().slice(0, 13)
     this.#ids.set(writer, id)
     return `${id}.${sequence}`
-  }
-
-  async #setAgain(write: SetWrite, id: string, state: BucketState): Promise<Outcome> {
-    const ack = await this.#publishSet(
-      write,
-      subjectOf(this.#names, write.key),
-      new Headers().with(header.id, id),
-      state,
-    )
-    return this.#setTaken(write, ack as Ack, state)
   }
 
   /** What it means that a set was taken: at once where nothing more is to be asked. */
@@ -157,19 +171,17 @@ export class Writes {
 
   async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
     const { floor } = state.epochs.at(-1) as Epoch
-    for (let tries = 0, ownId = id; tries < mostTries; tries++) {
+    for (let tries = 0; tries < mostTries; tries++) {
       const { n, gone, id: lastId, origin, found } = (await this.#read(subject)) ?? nothing
-      if (lastId === ownId) return { n, existed: found } // it was taken before
+      if (lastId === id) return { n, existed: found } // it was taken before
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back, also over a mark that was put back itself.
       if (gone !== undefined && n > floor && !origin) return { n, existed: false, gone }
       this.#checkNewest(batch)
-      const plain = new Headers().with(header.id, ownId).with(header.expected, n)
+      const plain = new Headers().with(header.id, id).with(header.expected, n)
       const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#publishMark(subject, headers, state)
-      // As with sets: what it had deleted has come again.
-      if (ack?.duplicate && ack.seq < n) ownId = `${id}.${n}`
-      else if (ack !== null) return { n: ack.seq, existed: gone === undefined }
+      if (ack !== null) return { n: ack.seq, existed: gone === undefined }
     }
     throw contended()
   }
