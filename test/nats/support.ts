@@ -87,10 +87,11 @@ export class Raw {
     const text = question === undefined ? '' : JSON.stringify(question)
     // One that was on its way to a server that died is lost; what changes nothing is asked again.
     const isHarmless = /\.(INFO|LIST|NAMES|GET)(\.|$)/.test(subject)
-    const timeout = isHarmless ? 3000 : 30_000
+    // A cluster waits 4 s itself for those of its servers that do not answer.
+    const timeout = isHarmless ? 10_000 : 30_000
     const request = (tries: number): Promise<Msg> =>
       this.connection.request(`$JS.API.${subject}`, text, { timeout }).catch((error: Error) => {
-        if (!isHarmless || tries === 10 || !(error instanceof TimeoutError)) throw error
+        if (!isHarmless || tries === 3 || !(error instanceof TimeoutError)) throw error
         return request(tries + 1)
       })
     const answer = (await request(1)).json<{ error?: { description: string } }>()
