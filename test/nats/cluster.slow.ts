@@ -96,7 +96,7 @@ class Scene implements AsyncDisposable {
     await using raw = await this.raw()
     await untilEqual(raw, this.collections, { deadline: 60_000 })
     const took = awake() - from
-    await until('all are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'))
+    await until('all are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'), 60_000)
     const store = await readStore(raw, 'items')
     for (const load of this.loads) load.check(store)
     for (const replay of this.replays) replay.check()
@@ -125,7 +125,7 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
     const from = awake()
     // Two of three go on without it, also who was connected to it.
     await scene.more(100)
-    await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'))
+    await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'), 60_000)
     elections.push(election)
     tooks.push(awake() - from)
     await killed.restart()
