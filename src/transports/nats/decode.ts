@@ -67,8 +67,11 @@ export function headersOf(message: Msg & { size?(): number }): Headers | undefin
   return text.startsWith(statusLine) ? new HeaderText(text) : message.headers
 }
 
-export const textOf = ({ data }: Msg): string =>
-  pieceOf(data).toString('utf8', data.byteOffset, data.byteOffset + data.byteLength)
+/** As the client's own decoding, without the mark of byte order that some begin a text with. */
+export function textOf({ data }: Msg): string {
+  const text = pieceOf(data).toString('utf8', data.byteOffset, data.byteOffset + data.byteLength)
+  return text.startsWith('\ufeff') ? text.slice(1) : text
+}
 
 /** Where a message stands in its stream. */
 export interface Stamp {

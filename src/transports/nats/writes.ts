@@ -117,7 +117,7 @@ export class Writes {
         const later = landed?.get(write.key)
         // Whether a delete found something, nobody can tell any more.
         if (later !== undefined && i < later.index) {
-          flight.settle({ n: later.n - (later.index - i), existed: isDelete }, i)
+          flight.settle({ n: Math.max(1, later.n - (later.index - i)), existed: isDelete }, i)
           return
         }
         const subject = subjectOf(this.#names, write.key)

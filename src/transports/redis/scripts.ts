@@ -242,7 +242,7 @@ for i = 6, #KEYS do
       -- What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
       -- or an eviction, a replica may be about to put the item back, also over a mark that was put back itself.
       local isNew = due[key] ~= nil or tonumber(redis.call('ZSCORE', log, key) or 0) > begun
-        and not (putBack and redis.call('HEXISTS', origins, key) == 1)
+        and not (putBack and redis.call('HGET', origins, key))
       if existed == 1 or restores or not isNew or score and score > now then
         due[key], hasTtl = -now, true
       else
