@@ -311,4 +311,27 @@ test("the options of a bucket are those of the stream that is made; a user's own
   await connection.close()
 })
 
+test('a stream that is told of while it is being made, before its time is set: it is asked for again', async (version) => {
+  await using site = await natsSite(version)
+  const connection = await connect({ servers: site.server.url })
+  // As 2.9 answers whoever asks in that moment: one of some hundred clients that begin together.
+  const request = connection.request.bind(connection)
+  let answers = 0
+  connection.request = async (subject, ...rest) => {
+    const reply = await request(subject, ...rest)
+    if (!/STREAM\.(INFO|CREATE)/.test(subject) || answers++ > 2) return reply
+    return Object.assign(reply, { json: () => ({ ...JSON.parse(reply.string()), created: '0001-01-01T00:00:00Z' }) })
+  }
+  await using client = createClient({ transport: 'nats', connection })
+  const complaints = new Complaints(client)
+  const items = itemsOf(client)
+  await within(items.subscribe(), 8000)
+  await items.set('k', { v: 1 })
+  await untilEqual(site.raw, [items])
+  assert.ok(answers > 3)
+  assert.deepStrictEqual(complaints.codes, [])
+  await client.close()
+  await connection.close()
+})
+
 test.run()

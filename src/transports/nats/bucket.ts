@@ -1,9 +1,9 @@
 /** A database's stream: made where it is missing, used as it is where it is there, and what its settings mean for memis. */
 import type { Epoch } from '../../core/epochs'
-import { MemisError } from '../../core/errors'
+import { disconnected, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { header } from './decode'
-import { noMessage, noStream, translate, wrongLastSequence } from './errors'
+import { isOvertaken, noMessage, noStream, translate } from './errors'
 import type { Answer, Link } from './link'
 import type { Names } from './names'
 import { Headers, type Publisher } from './publisher'
@@ -48,12 +48,15 @@ const shortestWindow = 30_000
  */
 const remakeDelay = 500
 /**
- * nats-server 2.9 dies of a question for a message of a stream that is just being made: others are told that it is there before
- * its files are. One that has no message yet is given so long (ms) before it is asked for any.
+ * nats-server 2.9 was seen to die of a question for a message of a stream that is just being made: others are told that it is
+ * there before its files are. One that has no message yet is given so long (ms) before it is asked for any.
  */
 const makingDelay = 50
 /** Durations of JetStream are in ns. */
 const nsPerMs = 1e6
+
+/** So often a stream is asked for that is just being made. */
+const mostTries = 100
 
 const { setTimeout } = globalThis
 
@@ -144,7 +147,7 @@ export class Bucket {
     const forks = [...epochs, { id: id > last.id ? id : `${last.id}~`, floor }].slice(-31)
     const headers = new Headers().with(header.expected, seq)
     const ack = await this.#publisher.publish(this.#forksSubject, JSON.stringify(forks), headers)
-    if (ack.error !== undefined && ack.error.err_code !== wrongLastSequence) throw translate(ack.error)
+    if (ack.error !== undefined && !isOvertaken(ack.error)) throw translate(ack.error)
     return this.refresh()
   }
 
@@ -154,19 +157,17 @@ export class Bucket {
   }
 
   async #ask(): Promise<BucketState> {
-    let info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+    let info = await this.#info()
     if (info.error?.err_code === noStream && this.#config !== null) {
       await pause(remakeDelay)
-      info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+      info = await this.#info()
     }
     if (info.error?.err_code === noStream) {
       info = await this.#link.ask(`STREAM.CREATE.${this.stream}`, this.#config ?? this.#ownConfig())
+      const { error } = info
+      if (error !== undefined || isBeingMade(info)) info = await this.#info()
       // Somebody else has made it meanwhile; or it cannot be made, for the reason that was given.
-      if (info.error !== undefined) {
-        const { error } = info
-        info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
-        if (info.error?.err_code === noStream) throw translate(error)
-      }
+      if (error !== undefined && info.error?.err_code === noStream) throw translate(error)
     }
     if (info.error !== undefined) throw translate(info.error)
     const isEmpty = info.state.last_seq === 0
@@ -193,6 +194,15 @@ export class Bucket {
       isReplicated: config.num_replicas > 1,
     }
     return this.#state
+  }
+
+  async #info(): Promise<Answer> {
+    for (let tries = 0; tries < mostTries; tries++) {
+      const info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
+      if (info.error !== undefined || !isBeingMade(info)) return info
+      await pause(makingDelay)
+    }
+    throw disconnected('the stream is being made, and does not get ready')
   }
 
   async #readForks(): Promise<{ epochs: Epoch[]; seq: number }> {
@@ -267,6 +277,9 @@ function nanoseconds(time: string): string {
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())
+
+/** nats-server 2.9 tells others of it before its time is set: that is year 1 then. */
+const isBeingMade = ({ created }: Answer): boolean => Date.parse(created) < 0
 
 const isEpoch = (value: Partial<Epoch> | null): value is Epoch =>
   typeof value?.id === 'string' && /^[\w:.~-]{1,100}$/.test(value.id) && Number.isSafeInteger(value.floor)

@@ -7,8 +7,13 @@ export const forbidden = (subject: string) =>
 /** Codes of JetStream's API and of the client. */
 export const noStream = 10059
 export const noMessage = 10037
-export const wrongLastSequence = 10071
+/** What is there is not what was expected; in a cluster, without a number, also where another message of the subject is on its way. */
+const wrongLastSequence = [10071, 10164]
+/** In a cluster, of a message that is given again: the first is on its way, and may get there or not. */
+const inProcess = 10158
 const tooLarge = 10054
+/** The leader has changed, or servers are away that have the stream or the consumer. */
+const noLeader = [10007, 10009, 10118, 10119]
 /** What the stream or the account may hold is used up: of class 503 like what passes, but it does not pass by itself. */
 const full = [10023, 10077]
 const noJetStream = [10035, 10039, 10076]
@@ -17,6 +22,9 @@ const noJetStream = [10035, 10039, 10076]
 const unauthorized =
   /^(AUTHORIZATION_VIOLATION|AUTHENTICATION_EXPIRED|AUTHENTICATION_TIMEOUT|ACCOUNT_EXPIRED|BAD_AUTHENTICATION|BAD_CREDS|PERMISSIONS_VIOLATION)$/
 const refusedOption = /^(INVALID_OPTION|MUTUALLY_EXCLUSIVE_OPTIONS|WSS_REQUIRED|BAD_JSON)$/
+
+export const isOvertaken = ({ err_code }: { readonly err_code?: number }): boolean =>
+  wrongLastSequence.includes(err_code ?? 0)
 
 interface Told {
   readonly code?: string | number
@@ -35,8 +43,10 @@ export function translate(error: unknown): MemisError {
     if (noJetStream.includes(err_code ?? 0))
       return new MemisError('UNSUPPORTED_STORE', words, { ...cause, stored: 'no' })
     if (err_code === tooLarge) return new MemisError('ITEM_TOO_LARGE', words, { ...cause, stored: 'no' })
+    if (err_code === inProcess) return disconnected(words, error)
     // Nobody leads just now, a stream that is on its way, a limit of requests: all that passes.
-    if (((code === 503 || code === 408) && !full.includes(err_code ?? 0)) || err_code === noStream)
+    const passes = [503, 408, 429].includes(Number(code)) && !full.includes(err_code ?? 0)
+    if (passes || err_code === noStream || noLeader.includes(err_code ?? 0))
       return new MemisError('DISCONNECTED', words, { ...cause, stored: 'no' })
     return new MemisError('STORE_REFUSED', words, { ...cause, stored: 'no' })
   }

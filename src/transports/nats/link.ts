@@ -17,6 +17,11 @@ const longestBackoff = 2000
 /** An answer of the server that takes longer (ms) is taken for lost. */
 const longestAnswer = 5000
 const longestAck = 2000
+/**
+ * What makes or deletes a consumer takes a few ms. A cluster of which a server has died goes on for minutes to lay one of three
+ * consumers on that one, and nobody answers then (measured on nats-server 2.9): after so long (ms) another is made.
+ */
+export const consumerPatience = 1000
 
 /**
  * In a cluster, a question that comes while nobody leads is lost without a word: it is asked again in between (ms), so that it
@@ -99,8 +104,8 @@ export class Link {
   }
 
   /** Asks JetStream. Resolves to its answer, an error of the API included; rejects with a MemisError. */
-  async ask(subject: string, question?: object): Promise<Answer> {
-    return this.#ask(this.connection, subject, question)
+  async ask(subject: string, question?: object, patience = this.patience): Promise<Answer> {
+    return this.#ask(this.connection, subject, question, patience)
   }
 
   close(): void {
@@ -110,13 +115,13 @@ export class Link {
     this.#giveUp()
   }
 
-  async #ask(nc: NatsConnection, subject: string, question?: object): Promise<Answer> {
+  async #ask(nc: NatsConnection, subject: string, question?: object, patience = this.patience): Promise<Answer> {
     const isRepeated = repeatable.test(subject) && this.#asking < mostRepeated
     this.#asking++
     try {
       const text = question === undefined ? '' : JSON.stringify(question)
       const request = (timeout: number) => nc.request(`$JS.API.${subject}`, text, { timeout })
-      const reply = await (isRepeated ? repeated(request, this.patience) : request(this.patience))
+      const reply = await (isRepeated ? repeated(request, patience) : request(patience))
       return reply.json<Answer>()
     } catch (error) {
       throw translate(error)

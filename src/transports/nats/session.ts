@@ -9,7 +9,7 @@ import type { Change, Host, Position, Revision, Sink } from '../../core/transpor
 import type { Bucket, BucketState } from './bucket'
 import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
 import { noMessage, noStream, translate } from './errors'
-import type { Link } from './link'
+import { consumerPatience, type Link } from './link'
 import { keyOf, type Names } from './names'
 import type { Sweeper } from './sweeper'
 import type { Trail } from './trail'
@@ -77,7 +77,7 @@ export class Session {
       this.#reached = after ?? 0
       this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
       if (this.#over) return
-      await this.#consume(after)
+      await this.#follow(after)
       if (this.#over) return
       // Asked after the consumer was made: all that was there at that time is delivered when this one is.
       const target = await this.#last()
@@ -171,7 +171,24 @@ export class Session {
     return resume(from, { ...this.#state, forgotten })
   }
 
-  async #consume(after: number | null): Promise<void> {
+  /** Of a stream that lies on several servers, the consumer lies on one of them: where that does not answer, another is made. */
+  async #follow(after: number | null): Promise<void> {
+    const patience = this.#state.isReplicated ? consumerPatience : this.#link.patience
+    for (let left = this.#link.patience; ; left -= patience) {
+      try {
+        return await this.#consume(after, patience)
+      } catch (error) {
+        // What the server answers has a cause.
+        const { code, stored } = error as MemisError
+        if (this.#over || left <= patience || code !== 'DISCONNECTED' || stored === 'no') throw error
+        this.#subscription?.unsubscribe()
+        this.#trail.leave(this.#consumer)
+        this.#early = []
+      }
+    }
+  }
+
+  async #consume(after: number | null, patience: number): Promise<void> {
     const inbox = this.#link.newInbox()
     this.#subscription = this.#link.connection.subscribe(inbox, {
       callback: (error, message) => {
@@ -186,24 +203,23 @@ export class Session {
     // With a name, it is the same one when the question is asked again; and it can be deleted though no answer came.
     const name = crypto.randomUUID().slice(0, 18)
     this.#consumer = name
-    const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}.${name}`, {
-      stream_name: this.#bucket.stream,
-      config: {
-        ...start,
-        name,
-        deliver_subject: inbox,
-        filter_subject: `${this.#names.start}>`,
-        ack_policy: 'none',
-        max_deliver: 1,
-        replay_policy: 'instant',
-        flow_control: true,
-        idle_heartbeat: Math.round(this.#beat) * nsPerMs,
-        // If memis cannot delete it, the server does.
-        inactive_threshold: Math.max(5000, 2 * this.#host.livenessTimeout) * nsPerMs,
-        mem_storage: true,
-        num_replicas: 1,
-      },
-    })
+    const config = {
+      ...start,
+      name,
+      deliver_subject: inbox,
+      filter_subject: `${this.#names.start}>`,
+      ack_policy: 'none',
+      max_deliver: 1,
+      replay_policy: 'instant',
+      flow_control: true,
+      idle_heartbeat: Math.round(this.#beat) * nsPerMs,
+      // If memis cannot delete it, the server does.
+      inactive_threshold: Math.max(5000, 2 * this.#host.livenessTimeout) * nsPerMs,
+      mem_storage: true,
+      num_replicas: 1,
+    }
+    const question = { stream_name: this.#bucket.stream, config }
+    const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}.${name}`, question, patience)
     if (made.error?.err_code === noStream) this.#bucket.forget()
     if (made.error !== undefined) throw translate(made.error)
     this.#bucket.setClock(made)

@@ -3,7 +3,7 @@ import type { Position } from '../../core/transport'
 import type { Bucket } from './bucket'
 import type { Stamp } from './decode'
 import { noMessage, translate } from './errors'
-import type { Link } from './link'
+import { consumerPatience, type Link } from './link'
 
 /** So many of the messages told last are remembered, to know the stream again. */
 const mostStamps = 256
@@ -70,9 +70,10 @@ export class Trail {
   }
 
   async deleteConsumers(): Promise<void> {
-    for (const name of this.#consumers) {
-      await this.#link.ask(`CONSUMER.DELETE.${this.#bucket.stream}.${name}`)
+    const remove = async (name: string) => {
+      await this.#link.ask(`CONSUMER.DELETE.${this.#bucket.stream}.${name}`, undefined, consumerPatience)
       this.#consumers.delete(name)
     }
+    await Promise.all([...this.#consumers].map(remove))
   }
 }

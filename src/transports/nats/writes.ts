@@ -4,7 +4,7 @@ import { disconnected, type MemisError } from '../../core/errors'
 import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
 import { decodeHeaders, decodeMessage, header, ttlOf } from './decode'
-import { noMessage, noStream, translate, wrongLastSequence } from './errors'
+import { isOvertaken, noMessage, noStream, translate } from './errors'
 import { Flight } from './flight'
 import type { Link } from './link'
 import { type Names, subjectOf } from './names'
@@ -67,14 +67,17 @@ export class Writes {
     const newest = this.#newest.get(writer) ?? 0
     this.#newest.set(writer, Math.max(sequence, newest))
     let state = await this.#bucket.open()
-    const landed = newest === sequence ? await this.#landed(batch) : undefined
     this.#checkNewest(batch)
     const last = this.#highest
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
     else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores.epoch, state)
-    else outcomes = await this.#takeAll(batch, state, landed)
+    else {
+      const landed = newest === sequence ? await this.#landed(batch) : undefined
+      this.#checkNewest(batch)
+      outcomes = await this.#takeAll(batch, state, landed)
+    }
     // Numbers that began anew are another stream's, and of another epoch.
     if (this.#highest !== last && this.#highest < Math.max(last, state.head)) state = await this.#bucket.refresh()
     return { epoch: epochOf(state), outcomes }
@@ -106,7 +109,7 @@ export class Writes {
       const id = this.#idOf(batch)
       const writes = batch.writes as readonly KeyWrite[]
       const flight = new Flight(writes.length, resolve, reject, (ack, i) =>
-        this.#setTaken(writes[i] as SetWrite, this.#taken(ack), state),
+        this.#setTaken(writes[i] as SetWrite, ack, state),
       )
       // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
       const hasDeletes = writes.some(({ kind }) => kind === 'delete')
@@ -148,7 +151,7 @@ export class Writes {
 
   /** What it means that a set was taken: at once where nothing more is to be asked. */
   #setTaken(write: SetWrite, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
-    const { seq: n, duplicate } = ack
+    const { seq: n, duplicate } = this.#taken(ack)
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
@@ -317,7 +320,7 @@ export class Writes {
     const { error, seq, duplicate } = ack
     if (error !== undefined) {
       if (error.err_code === noStream) this.#bucket.forget()
-      throw Object.assign(translate(error), { isOvertaken: error.err_code === wrongLastSequence })
+      throw Object.assign(translate(error), { isOvertaken: isOvertaken(error) })
     }
     if (!duplicate) this.#highest = seq
     return ack
