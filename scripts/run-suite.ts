@@ -37,16 +37,21 @@ const running = new Map<number, string>()
  * A file says its suite's name as soon as it is loaded. Once, under load, one of a thousand was not loaded at all, before any line of
  * it had run: what has said nothing after so many ms is begun once more, and that is told.
  */
-const silence = 90_000
+const longestSilence = 90_000
 
-export async function runSuite(file: string, timeout: number, env: NodeJS.ProcessEnv = {}): Promise<Verdict> {
-  const verdict = await runOnce(file, timeout, env, silence)
+export async function runSuite(
+  file: string,
+  timeout: number,
+  env: NodeJS.ProcessEnv = {},
+  silence = longestSilence,
+): Promise<Verdict> {
+  const verdict = await runOnce(file, Math.min(silence, timeout), timeout, env)
   if (verdict.output !== '' || verdict.ms < silence) return verdict
-  const again = await runOnce(file, timeout, env)
+  const again = await runOnce(file, timeout, timeout, env)
   return { ...again, notes: [`begun again: it had not been loaded after ${silence / 1000} s`, ...again.notes] }
 }
 
-async function runOnce(file: string, timeout: number, env: NodeJS.ProcessEnv, silence = timeout): Promise<Verdict> {
+async function runOnce(file: string, silence: number, timeout: number, env: NodeJS.ProcessEnv): Promise<Verdict> {
   const start = performance.now()
   const faults = forgotten(await readFile(file, 'utf8'))
   // Here, so that what a killed process left can be removed.
@@ -75,15 +80,16 @@ async function runOnce(file: string, timeout: number, env: NodeJS.ProcessEnv, si
     faults.push(`not done after ${ms / 1000} s`)
     endGroup(group)
   }
-  const timer = setTimeout(() => end(timeout), timeout)
-  const loading = setTimeout(() => output === '' && end(silence), silence)
+  let timer = setTimeout(() => {
+    if (output === '') return end(silence)
+    timer = setTimeout(() => end(timeout), timeout - silence)
+  }, silence)
   child.on('exit', (code, signal) => {
     if (code !== 0) faults.push(signal ? `ended by ${signal}` : `exit code ${code}`)
     endGroup(group)
   })
   await new Promise((resolve) => child.on('close', resolve))
   clearTimeout(timer)
-  clearTimeout(loading)
   clearTimeout(ending)
   running.delete(group)
   const titles = await readFile(join(temp, 'cases'), 'utf8').catch(() => '')

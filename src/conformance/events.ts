@@ -23,8 +23,9 @@ export function events(test: Define): void {
     await writer.items.delete('k')
     await scene.eventually(() => assert.equal(args.length, 3))
     await inTime(0.05, async (ttl) => {
+      args.length = 3
       await writer.items.set('k', { n: 3 }, ttl)
-      return (await expired(scene, [reader], 'k')) && args.length === 5
+      return expired(scene, writer, [reader], 'k')
     })
 
     same(
@@ -91,7 +92,7 @@ export function events(test: Define): void {
     await writer.items.set('k', { n: 2 })
     await inTime(0.05, async (ttl) => {
       await writer.items.set(`timed ${ttl}`, {}, ttl)
-      return expired(scene, [reader], `timed ${ttl}`)
+      return expired(scene, writer, [reader], `timed ${ttl}`)
     })
     await scene.eventually(() => same(reader.told('k'), ['set live', 'set live']))
     await writer.items.delete('k')
@@ -247,7 +248,7 @@ export function events(test: Define): void {
         ...[set(shorter, ttl), set(longer, 60), set(added, ttl)],
       ])
       const all = [writer, reader]
-      const heard = [await expired(scene, all, shorter), await expired(scene, all, added)]
+      const heard = [await expired(scene, writer, all, shorter), await expired(scene, writer, all, added)]
       if (heard.includes(false)) return false
       for (const replica of all) {
         for (const key of [shorter, added]) same(replica.told(key), ['set live', 'expire live'])

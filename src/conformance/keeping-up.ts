@@ -189,7 +189,7 @@ export function keepingUp(test: Define): void {
     await scene.cut(reader)
     await writer.items.set('brief', { n: 0 }, 0.05)
     await writer.items.set('stays', { n: 1 }, 60)
-    await expired(scene, [writer], 'brief')
+    await expired(scene, writer, [writer], 'brief')
     await scene.eventually(() => assert(!writer.items.has('timed') && !reader.items.has('timed')))
     await scene.heal(reader)
     await scene.eventuallyEqual([writer, reader], new Map([['stays', { n: 1 }]]))

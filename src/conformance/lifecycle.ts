@@ -87,7 +87,7 @@ export function lifecycle(test: Define): void {
     reader.items.multi('set expire delete ready stale', () => void log.push('event'))
     await reader.client.close()
     await writer.items.set('k', {})
-    await expired(scene, [writer], 'timed')
+    await expired(scene, writer, [writer], 'timed')
     await turn()
     same([log.at(-1), log.filter((what) => what === 'close').length], ['close', 1])
   })

@@ -244,7 +244,7 @@ export function reading(test: Define): void {
     assertUnreadable(reader.items, 'NOT_SUBSCRIBED', /subscribe\(\)/)
     reader.items.unsubscribe()
     await writer.items.set('stays', { n: 2 })
-    await expired(scene, [writer], timed)
+    await expired(scene, writer, [writer], timed)
     await writer.items.delete('stays')
     // By now it would have been told, as the next replica was.
     await scene.replica()

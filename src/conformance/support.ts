@@ -333,16 +333,21 @@ export async function inTime(seconds: number, play: (seconds: number) => Promise
 }
 
 /**
- * Waits until a key that was set with a ttl has expired in all of them. Returns whether they all told so: who hears of it when its
- * time is over has nothing to tell.
+ * Waits until a key that the writer set with a ttl has expired in all of them. Returns whether they all told so: who hears of it
+ * when its time is over has nothing to tell.
  */
-export async function expired(scene: Scene, replicas: readonly Replica[], key: string): Promise<boolean> {
+export async function expired(
+  scene: Scene,
+  writer: Replica,
+  replicas: readonly Replica[],
+  key: string,
+): Promise<boolean> {
   const fence = `after ${key}`
-  await replicas[0]?.items.set(fence, {})
+  await writer.items.set(fence, {})
   await scene.eventually(() => {
     for (const { items } of replicas) assert(items.has(fence) && !items.has(key))
   })
-  await replicas[0]?.items.delete(fence)
+  await writer.items.delete(fence)
   return replicas.every((replica) => replica.of(key).at(-1)?.event === 'expire')
 }
 

@@ -61,7 +61,7 @@ export function writing(test: Define): void {
       ...[writer.items.set('other', { n: 2 }), writer.items.set('equal', { n: 1 })],
     ])
     await writer.items.set('later', {}, 0.2)
-    await expired(scene, [writer, reader], 'later')
+    await expired(scene, writer, [writer, reader], 'later')
     await scene.eventuallyEqual(
       [writer, reader, await scene.replica()],
       new Map([
@@ -185,7 +185,7 @@ export function writing(test: Define): void {
     assert.equal(await other.items.delete('k'), true)
     assert.equal(await writer.items.delete('k'), false)
     await writer.items.set('k', {}, 0.05)
-    await expired(scene, [writer], 'k')
+    await expired(scene, writer, [writer], 'k')
     assert.equal(await writer.items.delete('k'), false)
   })
 

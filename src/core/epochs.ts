@@ -48,7 +48,7 @@ export function precedes(one: Revision, other: Revision): boolean {
 /** A revision as stores keep it: `<epoch> <number>`. */
 export const encodeRevision = ({ epoch, n }: Revision): string => `${epoch} ${n}`
 
-/** Whatever else it is, it is none. */
+/** Of what is not written so, undefined. */
 export function decodeRevision(text: unknown): Revision | undefined {
   const [, epoch, n] = typeof text === 'string' ? (/^(\S+) (\d{1,16})$/.exec(text) ?? []) : []
   return epoch === undefined ? undefined : { epoch, n: Number(n) }

@@ -434,34 +434,35 @@ test('what the store refuses to take back is given up once all is told that it k
   assert.equal(clock.pending, 0)
 })
 
-test('an own write that the store took out of an epoch in between, and kept, is not told to be lost', async () => {
-  const { transport, subscription, clock, log } = make()
+/** An own write was answered by a store that had begun an epoch, before a session did; then the store began the next one. */
+function makeOvertaken() {
+  const made = make()
+  const { transport, subscription, clock } = made
   transport.session.whole([told('a', 1, { v: 1 })], 1)
   transport.session.sink.stale(disconnected())
-  // It was answered by a store that had begun an epoch, before a session did; then the store began the next one.
   subscription.written(setOf('a', { v: 2 }), 'e2', { n: 2, existed: true })
   clock.advance(100)
   transport.session.sink.begin('whole', 'e3', 1)
-  transport.session.sink.changes([told('a', 2, { v: 2 })])
-  transport.session.sink.live(2)
-  clock.advance(250)
-  assert.deepEqual(log().slice(-1), ['ready resync 1'])
-  subscription.stop()
+  /** Ends the session's contents; gives the last that was told. */
+  const finish = (change: Change) => {
+    transport.session.sink.changes([change])
+    transport.session.sink.live(change.n)
+    clock.advance(250)
+    subscription.stop()
+    return made.log().at(-1)
+  }
+  return { ...made, finish }
+}
+
+test('an own write that the store took out of an epoch in between, and kept, is not told to be lost', () => {
+  const { finish } = makeOvertaken()
+  assert.equal(finish(told('a', 2, { v: 2 })), 'ready resync 1')
 })
 
-test('an own write that is followed by another one before the store has told of it is not told to be lost', async () => {
-  const { transport, subscription, clock, log } = make()
-  transport.session.whole([told('a', 1, { v: 1 })], 1)
-  transport.session.sink.stale(disconnected())
-  subscription.written(setOf('a', { v: 2 }), 'e2', { n: 2, existed: true })
-  clock.advance(100)
-  transport.session.sink.begin('whole', 'e3', 1)
+test('an own write that is followed by another one before the store has told of it is not told to be lost', () => {
+  const { subscription, finish } = makeOvertaken()
   subscription.written(setOf('a', { v: 3 }), 'e3', { n: 3, existed: true })
-  transport.session.sink.changes([told('a', 3, { v: 3 })])
-  transport.session.sink.live(3)
-  clock.advance(250)
-  assert.deepEqual(log().slice(-1), ['ready resync 1'])
-  subscription.stop()
+  assert.equal(finish(told('a', 3, { v: 3 })), 'ready resync 1')
 })
 
 test('what the store had of it in an earlier session, and has not told again with its whole contents, does not come back', async () => {

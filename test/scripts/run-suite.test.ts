@@ -1,4 +1,6 @@
 /** Each way in which a file of tests can go wrong is red; uvu itself lets several of them pass. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -6,8 +8,8 @@ import { runSuite } from '../../scripts/run-suite'
 
 const test = suite('run-suite')
 
-const run = (name: string, timeout = 20_000) =>
-  runSuite(join(__dirname, 'fixtures', `${name}.ts`), timeout, { NODE_V8_COVERAGE: '' })
+const run = (name: string, timeout = 20_000, silence?: number, env = {}) =>
+  runSuite(join(__dirname, 'fixtures', `${name}.ts`), timeout, { NODE_V8_COVERAGE: '', ...env }, silence)
 
 test('a good file: counts, reasons and notes', async () => {
   const verdict = await run('passes')
@@ -54,6 +56,18 @@ test('a file that hangs is ended, and what it has started too', async () => {
   assert.is(verdict.failed, 1)
   // Its child had inherited the output: had it lived on, there would be no verdict.
   assert.is(verdict.notes.length, 1)
+})
+
+test('a file that is not even loaded in time is begun once more, and that is told; what had begun is not', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'memis-silent-'))
+  const verdict = await run('silent-at-first', 20_000, 4000, { MEMIS_SILENT: join(dir, 'mark') })
+  assert.is(readFileSync(join(dir, 'mark'), 'utf8'), 'xx')
+  rmSync(dir, { recursive: true })
+  assert.equal([verdict.passed, verdict.failed, verdict.faults], [1, 0, []])
+  assert.equal(verdict.notes, ['begun again: it had not been loaded after 4 s'])
+  const hanging = await run('hangs', 6000, 4000)
+  assert.match(hanging.faults.join(', '), /^not done after 6 s, ended by SIGKILL/)
+  assert.is(hanging.notes.length, 1)
 })
 
 test.run()

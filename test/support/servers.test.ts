@@ -10,6 +10,7 @@ import { createClient } from 'redis'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { freePort, type Server, startNats, startNatsCluster, startRedis } from './servers'
+import { until } from './testing'
 
 const test = suite('servers')
 
@@ -89,15 +90,15 @@ async function manage<R>(url: string, call: (manager: JetStreamManager) => Promi
 
 /** In a cluster, what is asked while nobody leads is lost without a word, or refused: it is asked again. */
 async function answered<R>(ask: () => Promise<R>): Promise<R> {
-  const end = performance.now() + 60_000
-  for (;;) {
-    try {
-      return await ask()
-    } catch (error) {
-      if (performance.now() > end) throw error
-      await sleep(50)
-    }
+  let outcome: PromiseSettledResult<R> | undefined
+  const isAnswered = async () => {
+    outcome = (await Promise.allSettled([ask()]))[0]
+    return outcome.status === 'fulfilled'
   }
+  await until('it is answered', isAnswered, 60_000).catch((error) => {
+    throw (outcome as PromiseRejectedResult | undefined)?.reason ?? error
+  })
+  return (outcome as PromiseFulfilledResult<R>).value
 }
 
 const streams = (server: Server) => manage(server.url, (manager) => manager.streams.names().next())
@@ -132,22 +133,20 @@ for (const binary of ['nats-server-2.9', 'nats-server-2.15'] as const) {
       manage(url, (manager) => manager.streams.add({ name: 'three', subjects: ['three'], num_replicas: 3 })),
     )
     assert.is(placed?.replicas?.length, 2)
-    let leader = await cluster.leader('three')
-    for (let waited = 0; leader === undefined; waited += 20) {
-      assert.ok(waited < 60_000, 'the stream has no leader')
-      await sleep(20)
-      leader = await cluster.leader('three')
+    const nextTo = async (last?: Server) => {
+      let leader: Server | undefined
+      const isThere = async () => {
+        leader = await cluster.leader('three')
+        return leader !== undefined && leader !== last
+      }
+      await until('the stream has a leader', isThere, 60_000)
+      return leader as Server
     }
+    const leader = await nextTo()
     await leader.kill()
-    let next: Server | undefined
-    for (let waited = 0; next === undefined || next === leader; waited += 50) {
-      assert.ok(waited < 60_000, 'no other leads')
-      await sleep(50)
-      next = await cluster.leader('three')
-    }
+    await nextTo(leader)
     await leader.restart()
-    const back = leader
-    assert.match(String(await answered(() => streams(back))), 'three')
+    assert.match(String(await answered(() => streams(leader))), 'three')
     await cluster.stop()
     for (const { port, dir } of cluster.servers) assert.not.ok((await answers(port)) || existsSync(dir))
   })

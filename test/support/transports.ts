@@ -1,11 +1,17 @@
 /** The stores that every transport-blind test runs on: a new transport joins with one entry here. */
 import { type Client, createClient, type MemisOptions, MemoryHub } from '../../src'
+import type { Transport } from '../../src/core/transport'
+import { MemoryTransport } from '../../src/transports/memory/transport'
+import { natsTransport } from '../../src/transports/nats/transport'
+import { redisTransport } from '../../src/transports/redis/transport'
 import { startNats, startRedis } from './servers'
 
 export interface Store {
   readonly name: string
   /** A client such as another process would make it. */
   client(options?: MemisOptions): Client
+  /** What such a client would be made on. */
+  transport(): Transport
   stop(): Promise<void>
 }
 
@@ -17,6 +23,7 @@ export const stores: readonly { readonly name: string; start(): Promise<Store> }
       return {
         name: 'memory',
         client: (options) => createClient({ transport: 'memory', hub, ...options }),
+        transport: () => new MemoryTransport(hub),
         stop: async () => {},
       }
     },
@@ -28,6 +35,7 @@ export const stores: readonly { readonly name: string; start(): Promise<Store> }
       return {
         name: 'redis',
         client: (options) => createClient({ transport: 'redis', url: server.url, ...options }),
+        transport: () => redisTransport({ url: server.url } as object),
         stop: () => server.stop(),
       }
     },
@@ -39,6 +47,7 @@ export const stores: readonly { readonly name: string; start(): Promise<Store> }
       return {
         name: `nats ${version}`,
         client: (options?: MemisOptions) => createClient({ transport: 'nats', servers: server.url, ...options }),
+        transport: () => natsTransport({ url: server.url }),
         stop: () => server.stop(),
       }
     },

@@ -1,6 +1,5 @@
 /** What is put back after a loss, at the seam: each store must know it from what is written after the loss, for ever. */
 import assert from 'node:assert'
-import { MemoryHub } from '../../src'
 import { encodeItem } from '../../src/core/codec'
 import type {
   Batch,
@@ -13,42 +12,25 @@ import type {
   Transport,
   Write,
 } from '../../src/core/transport'
-import { MemoryTransport } from '../../src/transports/memory/transport'
-import { natsTransport } from '../../src/transports/nats/transport'
-import { redisTransport } from '../../src/transports/redis/transport'
-import { startNats, startRedis } from '../support/servers'
 import { suite, until } from '../support/testing'
+import { type Store, stores } from '../support/transports'
 
 const test = suite('restoring')
 const place = { prefix: undefined, database: 'test', collection: 'items' }
-
-const stores: Record<string, () => Promise<{ transport: Transport; stop(): Promise<void> | void }>> = {
-  memory: async () => ({ transport: new MemoryTransport(new MemoryHub()), stop: () => {} }),
-  redis: async () => {
-    const server = await startRedis()
-    return { transport: redisTransport({ url: server.url } as object), stop: () => server.stop() }
-  },
-  'nats 2.9': () => nats('2.9'),
-  'nats 2.15': () => nats('2.15'),
-}
-
-async function nats(version: '2.9' | '2.15') {
-  const server = await startNats({ binary: `nats-server-${version}` })
-  return { transport: natsTransport({ url: server.url }), stop: () => server.stop() }
-}
 
 /** A store that has begun its first epoch, and one who writes. */
 class Bench implements AsyncDisposable {
   #writers = 0
 
   private constructor(
+    readonly store: Store,
     readonly transport: Transport,
-    readonly stop: () => Promise<void> | void,
     readonly epoch: string,
   ) {}
 
-  static async set(store: string): Promise<Bench> {
-    const { transport, stop } = await (stores[store] as (typeof stores)[string])()
+  static async set(start: () => Promise<Store>): Promise<Bench> {
+    const store = await start()
+    const transport = store.transport()
     const host: Host = {
       ...{ retention: 600_000, livenessTimeout: 5000, auditInterval: 200, writeTimeout: 10_000 },
       up: () => up(),
@@ -62,7 +44,7 @@ class Bench implements AsyncDisposable {
     transport.open(host)
     await isUp
     const { epoch } = await transport.write(place, { writer: 'first', sequence: 1, writes: [set('first', 0)] })
-    return new Bench(transport, stop, epoch)
+    return new Bench(store, transport, epoch)
   }
 
   /** One write by somebody who has not written before. */
@@ -97,7 +79,7 @@ class Bench implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.transport.close()
-    await this.stop()
+    await this.store.stop()
   }
 }
 
@@ -109,9 +91,9 @@ const set = (key: string, n: number, ttlMs: number | null = null, restores?: Res
 const remove = (key: string, restores?: Restores): Write => ({ kind: 'delete', key, ...(restores && { restores }) })
 const isRefused = (outcome: Outcome) => 'refused' in outcome
 
-for (const store of Object.keys(stores)) {
-  test(`K7 ${store}: of two that put back, the newer one wins, whoever comes first`, async () => {
-    await using bench = await Bench.set(store)
+for (const { name, start } of stores) {
+  test(`K7 ${name}: of two that put back, the newer one wins, whoever comes first`, async () => {
+    await using bench = await Bench.set(start)
     assert.ok(!isRefused(await bench.write(set('up', 5, null, bench.restores(5)))))
     assert.ok(!isRefused(await bench.write(set('up', 7, null, bench.restores(7)))))
     assert.ok(isRefused(await bench.write(set('up', 6, null, bench.restores(6)))))
@@ -123,8 +105,8 @@ for (const store of Object.keys(stores)) {
     assert.deepStrictEqual((told.get('gone') as { item?: unknown }).item, { n: 6 })
   })
 
-  test(`K7 W3 ${store}: a delete stays, also where a mark that was put back says the same already`, async () => {
-    await using bench = await Bench.set(store)
+  test(`K7 W3 ${name}: a delete stays, also where a mark that was put back says the same already`, async () => {
+    await using bench = await Bench.set(start)
     assert.ok(!isRefused(await bench.write(remove('key', bench.restores(5)))))
     const outcome = await bench.write(remove('key'))
     assert.strictEqual((outcome as { existed?: boolean }).existed, false)
@@ -133,8 +115,8 @@ for (const store of Object.keys(stores)) {
     assert.notStrictEqual((await bench.told(null)).get('key')?.kind, 'set')
   })
 
-  test(`K7 E2 ${store}: what was put back and expired again does not overrule what was newer in the lost history`, async () => {
-    await using bench = await Bench.set(store)
+  test(`K7 E2 ${name}: what was put back and expired again does not overrule what was newer in the lost history`, async () => {
+    await using bench = await Bench.set(start)
     const outcome = await bench.write(set('key', 5, 50, bench.restores(5)))
     assert.ok('n' in outcome)
     const from = { epoch: bench.epoch, n: outcome.n - 1, past: [] }
@@ -142,7 +124,7 @@ for (const store of Object.keys(stores)) {
     const isMarked = async () => {
       last = (await bench.told(from)).get('key')
       // In a stream, the mark is a message of its own, which comes a while later.
-      return last?.kind === 'expire' && (last.n > outcome.n || !store.startsWith('nats'))
+      return last?.kind === 'expire' && (last.n > outcome.n || !name.startsWith('nats'))
     }
     await until('it has expired, and a mark is left of it', isMarked)
     assert.deepStrictEqual((last as { origin?: Revision }).origin, lost(5))

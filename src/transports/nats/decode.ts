@@ -53,8 +53,8 @@ function pieceOf({ buffer }: Uint8Array): Buffer {
 }
 
 /**
- * The headers of a message, out of the bytes before its data: the client's own decoding copies and checks them one by one, which
- * costs more than all else that a reader does. Where they do not stand there, it is the client's word that counts.
+ * The headers of a message, out of the bytes before its data: the client's own decoding copies and checks them one by one, with
+ * which the first contents of a collection take a tenth longer. Where they do not stand there, it is the client's word that counts.
  */
 export function headersOf(message: Msg & { size?(): number }): Headers | undefined {
   const { subject, reply, data } = message
