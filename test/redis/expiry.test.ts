@@ -53,11 +53,15 @@ test('10,000 items with ttls spread over 5 s expire once in each replica, and on
   delay.enable()
 
   /** The server's clock in terms of this process's: the most that can be added to `performance.now()`. */
-  let toServer = Infinity
-  for (let i = 0; i < 50; i++) {
-    const [seconds, micros] = await raw.send('TIME')
-    toServer = Math.min(toServer, seconds * 1000 + micros / 1000 - performance.now())
+  const measure = async () => {
+    let most = Infinity
+    for (let i = 0; i < 50; i++) {
+      const [seconds, micros] = await raw.send('TIME')
+      most = Math.min(most, seconds * 1000 + micros / 1000 - performance.now())
+    }
+    return most
   }
+  const toServer = await measure()
 
   // One replica hears of each item by its notification, the other finds it in the store with some of its time gone.
   const replicas = [early, late].map((client) => {
@@ -84,6 +88,8 @@ test('10,000 items with ttls spread over 5 s expire once in each replica, and on
 
   await until('all expire', () => first.size === 0 && second.size === 0, 60_000)
   delay.disable()
+  // The server counts by the time of day, which somebody may set (by 4 ms once, in the seconds of this test); memis does not.
+  const shift = Math.abs((await measure()) - toServer)
   for (const [i, { expired, replay }] of replicas.entries()) {
     replay.check()
     assert.strictEqual(expired.size, count)
@@ -99,10 +105,10 @@ test('10,000 items with ttls spread over 5 s expire once in each replica, and on
       `expiry of ${count} items, ${i === 0 ? 'heard of' : 'found'}: lateness min ${min.toFixed(1)}, ` +
         `p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(1)} ms`,
     )
-    assert.ok(min >= -1, `an item expired ${-min} ms before its time`)
+    assert.ok(min >= -1 - shift, `an item expired ${-min} ms before its time; the time of day was set by ${shift} ms`)
     // What a busy machine takes from the process is no lateness of memis.
     const busy = delay.max / 1e6
-    assert.ok(p99 <= 50 + 2 * busy, `${p99} ms late, while the event loop was late by ${busy} ms at most`)
+    assert.ok(p99 <= 50 + 2 * busy + shift, `${p99} ms late, while the event loop was late by ${busy} ms at most`)
   }
 
   await until('Redis has dropped them', async () => (await raw.keys(`${base}:`)).length === 0)
