@@ -55,7 +55,7 @@ export function encodeItem(key: string, item: unknown, maxBytes: number): Encode
 /** What a store gave back, as an item: deeply frozen, or undefined where it is none. */
 export function decodeItem(value: unknown): object | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  return Object.keys(value).every((name) => name.isWellFormed()) && freeze(value, 1) ? value : undefined
+  return freeze(value, 1) ? value : undefined
 }
 
 /** Whether two items have equal contents, whatever the order of their fields. */
@@ -77,15 +77,26 @@ export function equalItems(a: unknown, b: unknown): boolean {
   return true
 }
 
+/** In one walk, without lists of names or values: they were a good part of what an item costs. */
 function freeze(value: object, depth: number): boolean {
   if (depth > maxDepth) return false
-  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
-    // Of 1e999, JSON.parse makes a number that no JSON text can give back.
-    if (inner === Infinity || inner === -Infinity) return false
-    if (typeof inner === 'object' && inner !== null && !freeze(inner, depth + 1)) return false
+  if (Array.isArray(value)) {
+    for (const inner of value) if (!freezeInner(inner, depth)) return false
+  } else {
+    for (const name in value) {
+      if (!Object.hasOwn(value, name)) continue
+      if (depth === 1 && !name.isWellFormed()) return false
+      if (!freezeInner((value as Record<string, unknown>)[name], depth)) return false
+    }
   }
   Object.freeze(value)
   return true
+}
+
+function freezeInner(inner: unknown, depth: number): boolean {
+  // Of 1e999, JSON.parse makes a number that no JSON text can give back.
+  if (inner === Infinity || inner === -Infinity) return false
+  return typeof inner !== 'object' || inner === null || freeze(inner, depth + 1)
 }
 
 function copyObject(source: object, walk: Walk): object {

@@ -13,7 +13,7 @@
  * up to `at` has been told.
  *
  * **Ownership.** The core validates and encodes; what it hands over may be kept, never changed. What a sink is given
- * is the core's from then on, and is never given to a second sink.
+ * the core reads, and freezes the items in place: nobody changes it any more, but other sinks may be given the same.
  *
  * **Failing.** Nothing here throws for a fault of the store: `write` rejects, a watch ends with `stale`, the link
  * goes `down`. All errors are {@link MemisError}s without secrets in them.

@@ -35,7 +35,7 @@ function notification(random: Random): string {
 const goodMessage = 'memis1 0199-abc 7 9 1\n[["coldplay",500,{"__proto__":1}],["x"],["muse","0198-a 4"]]'
 const goodHeader = {
   ...{ epoch: '0199-abc', first: 7, last: 9, void: [1] },
-  payload: goodMessage.slice(goodMessage.indexOf('\n') + 1),
+  ...{ text: goodMessage, begins: goodMessage.indexOf('\n') + 1 },
 }
 const goodChanges = [
   { kind: 'set', key: 'coldplay', n: 7, item: JSON.parse('{"__proto__":1}'), leftMs: 500, origin: undefined },
@@ -60,7 +60,9 @@ const changes: Target = {
     const length = random.int(4)
     const last = random.chance(0.9) ? 6 + length : random.int(12)
     const none = random.chance(0.2) ? [random.int(4), Number.NaN] : []
-    return { epoch: 'e', first: 7, last, void: none, payload: mutate(random, payload(random, length)) }
+    const line = `memis1 e 7 ${last} ${none}\n`
+    const text = line + mutate(random, payload(random, length))
+    return { epoch: 'e', first: 7, last, void: none, text, begins: line.length }
   },
   decode(input) {
     const found = decodePayload(input as typeof goodHeader)

@@ -141,6 +141,24 @@ test('a notification tells epoch, numbers, what changed nothing, and each change
   ])
 })
 
+test('clients of one process read a notification once: all hold the same items, each tells its own changes', async () => {
+  const [writer, ...readers] = Array.from({ length: 4 }, () => connect().database('shared').collection<object>('items'))
+  const replays = readers.map((reader) => new Replay(reader))
+  for (const reader of readers) await reader.subscribe()
+  // More than are remembered, so that some are read by each.
+  const large = 'x'.repeat(60_000)
+  for (let n = 1; n <= 20; n++) {
+    await Promise.all([writer?.set('k', { n, large: `${large}${n}` }), writer?.set(`key ${n}`, { n })])
+    if (n % 3 === 0) await writer?.delete(`key ${n}`)
+  }
+  await writer?.set('last', { inner: { deep: [1] } })
+  await untilEqual(raw, readers, { database: 'shared' })
+  for (const replay of replays) replay.check()
+  const [last, ...others] = readers.map((reader) => reader.get('last') as { inner: { deep: unknown } })
+  for (const other of others) assert.strictEqual(other, last)
+  assert.ok(Object.isFrozen(last?.inner.deep))
+})
+
 test('another language may write by the layout: replicas hear of it, and late joiners find it', async () => {
   const [writer, early, late] = [connect(), connect(), connect()].map((client) =>
     client.database('region-nl').collection<object>('artists'),

@@ -10,7 +10,9 @@ export interface Header {
   readonly last: number
   /** Which writes changed nothing, counted from 0. */
   readonly void: readonly number[]
-  readonly payload: string
+  /** All of the notification, and where its second line begins. */
+  readonly text: string
+  readonly begins: number
 }
 
 /** Reads a notification's first line, or gives undefined where it is not one of memis. */
@@ -24,15 +26,41 @@ export function decodeHeader(message: string): Header | undefined {
     first: Number(first),
     last: Number(last),
     void: none === '' ? [] : none.split(',').map(Number),
-    payload: message.slice(end + 1),
+    text: message,
+    begins: end + 1,
   }
 }
 
-/** Reads a notification's changes: JSON, a list of `[key, ttl in ms or 0, item]` or `[key]` for each write, and its origin. */
-export function decodePayload(header: Header): Change[] | undefined {
+/**
+ * The changes of the notifications that came last, by their text, at least four: each client of a process hears all of them, and to
+ * read one is the greater part of what it costs. Changes are only read, and items never change.
+ */
+const recent = new Map<string, readonly Change[]>()
+const mostRecent = 256 * 1024
+let recentLength = 0
+
+/** Reads a notification's changes; undefined where it is not one of memis. */
+export function decodePayload(header: Header): readonly Change[] | undefined {
+  const { text } = header
+  const known = recent.get(text)
+  if (known !== undefined) return known
+  const changes = readPayload(header)
+  if (changes === undefined) return undefined
+  recent.set(text, changes)
+  recentLength += text.length
+  for (const oldest of recent.keys()) {
+    if (recentLength <= mostRecent || recent.size <= 4) break
+    recent.delete(oldest)
+    recentLength -= oldest.length
+  }
+  return changes
+}
+
+/** JSON, a list of `[key, ttl in ms or 0, item]` or `[key]` for each write, and its origin. */
+function readPayload(header: Header): Change[] | undefined {
   let list: unknown
   try {
-    list = JSON.parse(header.payload)
+    list = JSON.parse(header.text.slice(header.begins))
   } catch {
     return undefined
   }
