@@ -8,7 +8,8 @@
  * store's clock, at the least). A {@link Revision} is both.
  *
  * **Order.** A writer has one batch of a place under way: its next one is handed over when that has settled or was
- * given up. The writes of a batch take effect in their order. A change may reach a sink
+ * given up; or while it is under way, where the transport `pipelines`, and says that it `follows`. The writes of a batch take
+ * effect in their order. A change may reach a sink
  * more than once or after a newer one of its key (the core compares numbers), but `live(at)` says that every change
  * up to `at` has been told.
  *
@@ -31,6 +32,13 @@ export interface Transport {
   readonly clock: Clock
   /** The largest item (bytes of its JSON text) that the store takes, as far as is known by now. */
   readonly maxItemBytes: number
+  /** How many writes a batch may have. Default 1000: no store is held up for long by one. */
+  readonly batchWrites?: number
+  /**
+   * Set where `write` may be called while the batch before is under way, with one that `follows` it: of each writer, the store knows
+   * two batches again then. Where much is written, the store need not wait for the next batch.
+   */
+  readonly pipelines?: boolean
 
   /** Called once. Connects, and after a loss connects again for ever, with jitter; tells the host of each. */
   open(host: Host): void
@@ -39,7 +47,8 @@ export interface Transport {
    * Has the store take the writes, in order, all at once or one by one, and notify the watchers. Queues nothing.
    * Resolves when the store has answered for each. Rejects with `DISCONNECTED` where the outcome is not known: the
    * core then gives the same batch again (same `writer` and `sequence`), and the store must not take it twice; any other
-   * error is an answer. A batch with a lower `sequence` than one already taken from that writer must be refused.
+   * error is an answer. A batch with a lower `sequence` than one already taken from that writer must be refused, unless that one
+   * `follows` it: then it is given again, too.
    */
   write(place: Place, batch: Batch): Promise<Written>
 
@@ -106,6 +115,12 @@ export interface Batch {
   readonly writer: string
   readonly sequence: number
   readonly writes: readonly Write[]
+  /**
+   * The batch before it, where that was under way when this one was handed over: no write of that one may take effect after one of
+   * this one to the same key, also where it is given again. A store that has not taken that one may reject with `DISCONNECTED`; the
+   * core then gives this one again, as it was but for this number, when that one has settled. Neither is a clear or restores.
+   */
+  readonly follows?: number
 }
 
 export type Write = { readonly restores?: Restores } & (

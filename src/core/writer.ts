@@ -1,7 +1,7 @@
 /**
  * Where writes wait, and how they travel. A lone write leaves at once; writes made in the same turn, or while a call is
- * under way, travel together. Each collection has a lane with one call under way, which keeps the order of the calls;
- * a batch whose outcome is not known goes again as it was, before anything newer.
+ * under way, travel together. Each collection has a lane with one call under way, which keeps the order of the calls, or two where
+ * so much waits that the second is full; a batch whose outcome is not known goes again as it was, before anything newer.
  */
 import type { Clock } from './clock'
 import { MemisError } from './errors'
@@ -18,7 +18,7 @@ export interface WriterOptions {
 /** Hears of each write that was taken, before its promise settles. */
 export type WrittenListener = (write: Write, epoch: string, outcome: Taken) => void
 
-/** No store is held up for long by one batch. */
+/** No store is held up for long by one batch, where the transport names no other number. */
 const batchWrites = 1000
 const batchBytes = 1024 * 1024
 /** `close()` waits this long at most for what is still to be sent (ms). */
@@ -46,6 +46,8 @@ interface Flight {
   readonly pendings: readonly Pending[]
   /** False while it waits to be sent again. */
   sent: boolean
+  /** It was sent before, and had no answer, or one that passes. */
+  failed: boolean
   /** An attempt may have been taken without an answer: whatever refuses the next one, it is not known. */
   uncertain: boolean
 }
@@ -120,6 +122,16 @@ export class Writer {
   /** @internal */
   get refusal(): MemisError | null {
     return this.#refusal
+  }
+
+  /** @internal How many batches of a lane may be under way. */
+  get depth(): number {
+    return this.#transport.pipelines ? 2 : 1
+  }
+
+  /** @internal */
+  get batchWrites(): number {
+    return this.#transport.batchWrites ?? batchWrites
   }
 
   /** @internal */
@@ -199,7 +211,8 @@ export class Lane {
   readonly #place: Place
   readonly #written: WrittenListener
   #queue: Pending[] = []
-  #flight: Flight | null = null
+  /** What is under way, in the order of the calls. Of two, the second was sent while the first was, and waits where that has failed. */
+  #flights: Flight[] = []
   #sequence = 0
   #scheduled = false
   #retry: unknown
@@ -215,7 +228,7 @@ export class Lane {
   }
 
   get busy(): boolean {
-    return this.#flight !== null || this.#queue.length > 0
+    return this.#flights.length > 0 || this.#queue.length > 0
   }
 
   /** Sends a write, of so many bytes. Settles when the store has answered, with whether it had the key before. */
@@ -230,7 +243,7 @@ export class Lane {
       if (!this.busy) writer.idle()
       return
     }
-    if (this.#scheduled || this.#flight !== null) return
+    if (this.#scheduled || !this.#mayLeave) return
     this.#scheduled = true
     // A promise job, not queueMicrotask: fake timers replace that one.
     Promise.resolve().then(() => {
@@ -242,9 +255,7 @@ export class Lane {
   /** The link is up. */
   resume(): void {
     this.#latest = null
-    if (this.#flight !== null) {
-      if (!this.#flight.sent) this.#send(this.#flight)
-    } else this.#flush()
+    this.#proceed()
   }
 
   /** The link is down: from now on only the newest write of each key waits. */
@@ -257,13 +268,12 @@ export class Lane {
 
   /** Refuses all that waits. */
   abandon(error: MemisError): void {
-    const flight = this.#flight
-    this.#flight = null
-    this.#writer.stopTimer(this.#retry)
-    this.#retry = undefined
+    const flights = this.#flights
+    this.#flights = []
+    this.#stopRetry()
     const queue = this.#takeAll()
     this.#latest?.clear()
-    if (flight !== null) rejectAll(flight.pendings, refused(error, 'unknown'))
+    for (const { pendings } of flights) rejectAll(pendings, refused(error, 'unknown'))
     rejectAll(queue, refused(error, 'no'))
     this.#writer.idle()
   }
@@ -281,12 +291,11 @@ export class Lane {
       for (const caller of pending.callers) earliest = Math.min(earliest, caller.deadline)
       return pending.callers.length === 0
     }
-    const flight = this.#flight
-    if (flight !== null) {
+    for (const flight of this.#flights) {
       let given = true
       for (const pending of flight.pendings) given = overdue(pending, 'unknown') && given
       // Nobody waits for it any more. Newer writes have a higher sequence: the store refuses this one if it comes late.
-      if (given && this.#flight === flight) this.#flight = null
+      if (given) this.#end(flight)
     }
     const kept: Pending[] = []
     for (const pending of this.#queue) {
@@ -298,7 +307,7 @@ export class Lane {
       }
     }
     this.#queue = kept
-    if (this.busy) this.#flush()
+    if (this.busy) this.#proceed()
     else this.#writer.idle()
     return earliest
   }
@@ -337,21 +346,41 @@ export class Lane {
     return queue
   }
 
+  /** Whether what waits may leave now, if it is enough: behind one that is under way, a full batch. */
+  get #mayLeave(): boolean {
+    const [first] = this.#flights
+    if (first === undefined) return true
+    // Nothing overtakes what is sent again, or takes more than one call.
+    return this.#writer.depth > this.#flights.length && !first.failed && first.pendings[0]?.write.kind !== 'clear'
+  }
+
   #flush(): void {
-    if (this.#flight !== null || this.#queue.length === 0 || !this.#writer.isUp) return
-    const pendings = this.#queue.splice(0, this.#batchLength())
-    for (const pending of pendings) this.#writer.admit(-1, -pending.bytes)
-    const batch = this.#writer.batch(
-      ++this.#sequence,
-      pendings.map((pending) => pending.write),
-    )
-    this.#flight = { batch, pendings, sent: false, uncertain: false }
-    this.#send(this.#flight)
+    while (this.#queue.length > 0 && this.#writer.isUp && this.#mayLeave) {
+      const isSecond = this.#flights.length > 0
+      if (isSecond && (this.#queue.length < this.#writer.batchWrites || this.#queue[0]?.write.kind === 'clear')) return
+      const pendings = this.#queue.splice(0, this.#batchLength())
+      for (const pending of pendings) this.#writer.admit(-1, -pending.bytes)
+      const batch = this.#writer.batch(
+        ++this.#sequence,
+        pendings.map((pending) => pending.write),
+      )
+      const flight = { batch, pendings, sent: false, failed: false, uncertain: false }
+      this.#flights.push(flight)
+      this.#send(flight)
+    }
+  }
+
+  /** Sends what is to be sent: what has failed, before what waits. */
+  #proceed(): void {
+    const [first] = this.#flights
+    if (first === undefined || first.sent) this.#flush()
+    else if (this.#writer.isUp && this.#retry === undefined) this.#send(first)
   }
 
   #batchLength(): number {
     let count = 0
     let bytes = 0
+    const { batchWrites } = this.#writer
     for (const pending of this.#queue) {
       if (pending.write.kind === 'clear') return count === 0 ? 1 : count
       bytes += pending.bytes
@@ -362,13 +391,15 @@ export class Lane {
   }
 
   #send(flight: Flight): void {
+    const [first = flight] = this.#flights
+    const { batch } = flight
     flight.sent = true
-    this.#writer.send(this.#place, flight.batch).then(
+    this.#writer.send(this.#place, first === flight ? batch : { ...batch, follows: first.batch.sequence }).then(
       (written) => {
-        if (this.#flight === flight) this.#settle(flight, written)
+        if (this.#flights.includes(flight)) this.#settle(flight, written)
       },
       (error: MemisError) => {
-        if (this.#flight === flight) this.#fail(flight, error)
+        if (this.#flights.includes(flight)) this.#fail(flight, error)
       },
     )
   }
@@ -377,9 +408,9 @@ export class Lane {
     if (!Array.isArray(written?.outcomes))
       return this.#fail(flight, new MemisError('STORE_REFUSED', 'the transport gave no answer'))
     const { epoch, outcomes } = written
-    this.#flight = null
+    this.#end(flight)
     // First what waits, so that the store is not idle while its answer is told here.
-    this.#flush()
+    this.#proceed()
     flight.pendings.forEach((pending, i) => {
       const outcome: Partial<Taken & { error: MemisError }> | undefined = outcomes[i]
       if (typeof outcome?.n !== 'number') {
@@ -396,24 +427,32 @@ export class Lane {
   #fail(flight: Flight, error: MemisError): void {
     if (error.code === 'DISCONNECTED') {
       flight.sent = false
+      flight.failed = true
       flight.uncertain ||= error.stored !== 'no'
-      if (this.#writer.isUp) {
-        this.#writer.stopTimer(this.#retry)
-        this.#retry = this.#writer.later(() => {
-          this.#retry = undefined
-          if (this.#flight === flight && !flight.sent && this.#writer.isUp) this.#send(flight)
-        })
-      }
+      // The second goes again when the first has settled.
+      if (!this.#writer.isUp || this.#flights[0] !== flight) return
+      this.#stopRetry()
+      this.#retry = this.#writer.later(() => {
+        this.#retry = undefined
+        this.#proceed()
+      })
       return
     }
-    this.#flight = null
+    this.#end(flight)
     rejectAll(flight.pendings, refused(error, certainty(flight, error)))
-    this.#next()
+    this.#proceed()
+    if (!this.busy) this.#writer.idle()
   }
 
-  #next(): void {
-    if (this.#queue.length > 0) this.#flush()
-    else this.#writer.idle()
+  /** It is under way no more; whoever is first now waits for no second try of another. */
+  #end(flight: Flight): void {
+    if (this.#flights[0] === flight) this.#stopRetry()
+    this.#flights = this.#flights.filter((each) => each !== flight)
+  }
+
+  #stopRetry(): void {
+    this.#writer.stopTimer(this.#retry)
+    this.#retry = undefined
   }
 }
 

@@ -3,7 +3,15 @@ import { suite } from 'uvu'
 import { MemisError } from '../../src/core/errors'
 import type { Write } from '../../src/core/transport'
 import { Writer, type WriterOptions } from '../../src/core/writer'
-import { disconnected, FakeTransport, place, setOf, turn, unauthorized } from '../support/fake-transport'
+import {
+  disconnected,
+  FakeTransport,
+  place,
+  setOf,
+  turn,
+  unauthorized,
+  type WriteCall,
+} from '../support/fake-transport'
 
 const test = suite('writer')
 
@@ -895,6 +903,156 @@ test('a transport that answers after the writer has closed is heard by nobody', 
   await closing
   await transport.call.take()
   assert.deepEqual(written, [])
+})
+
+/** One on a transport that takes two batches at a time; two writes are a full one. */
+function makePipelined() {
+  const made = make()
+  Object.assign(made.transport, { pipelines: true, batchWrites: 2 })
+  /** What was sent: sequence, the batch that it follows, keys. */
+  const sent = () =>
+    made.transport.writes.map(({ batch: { sequence, follows = '' }, keys }) => `${sequence}<${follows} ${keys.join()}`)
+  const set = (...keys: string[]) => {
+    const calls = keys.map((key) => made.set(key))
+    return turn().then(() => calls)
+  }
+  return { ...made, sent, set, nth: (i: number) => made.transport.writes[i] as WriteCall }
+}
+
+test('behind a batch that is under way leaves a full one that follows it, and no third; less than that waits', async () => {
+  const { set, sent, nth } = makePipelined()
+  await set('a')
+  await set('b')
+  assert.deepEqual(sent(), ['1< a'])
+  await set('c')
+  assert.deepEqual(sent(), ['1< a', '2<1 b,c'])
+  const [d, , f] = await set('d', 'e', 'f')
+  assert.equal(sent().length, 2)
+  await nth(0).take()
+  assert.deepEqual(sent().slice(2), ['3<2 d,e'])
+  await nth(1).take()
+  assert.equal(sent().length, 3, 'f alone is not full')
+  await nth(2).take()
+  assert.deepEqual(sent().slice(3), ['4< f'])
+  await nth(3).take()
+  assert.deepEqual([d?.outcome, f?.outcome], [false, false])
+})
+
+test('where both fail, the first goes again alone, then the second, that follows none any more', async () => {
+  const { set, sent, nth, clock } = makePipelined()
+  const [a] = await set('a')
+  const [b] = await set('b', 'c')
+  await nth(0).fail(disconnected())
+  await nth(1).fail(disconnected())
+  await set('d', 'e')
+  clock.advance(75)
+  await turn()
+  assert.deepEqual(sent().slice(2), ['1< a'])
+  clock.advance(5000)
+  assert.equal(sent().length, 3)
+  await nth(2).take()
+  assert.equal(a?.outcome, false)
+  assert.deepEqual(sent().slice(3), ['2< b,c'])
+  await nth(3).take()
+  assert.equal(b?.outcome, false)
+  assert.deepEqual(sent().slice(4), ['3< d,e'])
+  await nth(4).take()
+  assert.equal(clock.pending, 0)
+})
+
+test('the second is taken, and the first, that had no answer, goes again before anything newer', async () => {
+  const { set, sent, nth, clock } = makePipelined()
+  const [a] = await set('a')
+  const [b] = await set('b', 'c')
+  await nth(0).fail(disconnected())
+  await nth(1).take()
+  assert.deepEqual([a?.outcome, b?.outcome], [undefined, false])
+  await set('d', 'e')
+  clock.advance(75)
+  await turn()
+  assert.deepEqual(sent().slice(2), ['1< a'])
+  await nth(2).take()
+  assert.equal(a?.outcome, false)
+  assert.deepEqual(sent().slice(3), ['3< d,e'])
+})
+
+test('the first is refused for good: the second, that was not taken without it, goes again', async () => {
+  const { set, sent, nth, clock } = makePipelined()
+  const [a] = await set('a')
+  const [b] = await set('b', 'c')
+  await nth(0).fail(new MemisError('STORE_REFUSED', 'out of memory', { stored: 'no' }))
+  await nth(1).fail(new MemisError('DISCONNECTED', 'not taken', { stored: 'no' }))
+  assert.equal(refusal(a as Call), 'STORE_REFUSED no')
+  clock.advance(75)
+  await turn()
+  assert.deepEqual(sent().slice(2), ['2< b,c'])
+  await nth(2).take()
+  assert.equal(b?.outcome, false)
+  assert.equal(clock.pending, 0)
+})
+
+test('the link is lost and comes back: both go again in their order, before what waits', async () => {
+  const { set, sent, nth, writer } = makePipelined()
+  await set('a')
+  await set('b', 'c')
+  writer.down()
+  await nth(0).fail(disconnected())
+  await nth(1).fail(disconnected())
+  await set('d', 'e')
+  writer.up()
+  await turn()
+  assert.deepEqual(sent().slice(2), ['1< a'])
+  await nth(2).take()
+  await nth(3).take()
+  await nth(4).take()
+  assert.deepEqual(sent().slice(2), ['1< a', '2< b,c', '3< d,e'])
+})
+
+test('who waits for the first gives up: what is under way goes on, and what waits follows that', async () => {
+  const { set, sent, nth, clock } = makePipelined()
+  const [a] = await set('a')
+  clock.advance(5000)
+  const [b] = await set('b', 'c')
+  clock.advance(5000)
+  assert.equal(refusal(a as Call), 'WRITE_TIMEOUT unknown')
+  await set('d', 'e')
+  assert.deepEqual(sent().slice(2), ['3<2 d,e'])
+  await nth(0).take()
+  await nth(1).take()
+  assert.equal(b?.outcome, false)
+  await nth(2).take()
+  assert.equal(clock.pending, 0)
+})
+
+test('nothing is sent behind a clear, nor is a clear, until what is before it has settled', async () => {
+  const { set, sent, nth, clear } = makePipelined()
+  await set('a')
+  await set('b')
+  const cleared = clear()
+  await set('c', 'd', 'e', 'f')
+  assert.deepEqual(sent(), ['1< a', '2<1 b'])
+  await nth(0).take()
+  assert.equal(sent().length, 2)
+  await nth(1).take()
+  assert.equal(sent().length, 3)
+  assert.equal(nth(2).batch.writes[0]?.kind, 'clear')
+  await nth(2).take()
+  assert.equal(cleared.settled, 1)
+  assert.deepEqual(sent().slice(3), ['4< c,d', '5<4 e,f'])
+})
+
+test('both are refused when the writer is closed for good, and what they may have done is not known', async () => {
+  const { set, writer, clock } = makePipelined()
+  const [a] = await set('a')
+  const [b, c, d] = await set('b', 'c', 'd')
+  const closing = writer.close()
+  clock.advance(5000)
+  await closing
+  assert.deepEqual(
+    [a, b, c, d].map((call) => refusal(call as Call)),
+    ['CLOSED unknown', 'CLOSED unknown', 'CLOSED unknown', 'CLOSED no'],
+  )
+  assert.equal(clock.pending, 0)
 })
 
 test.run()

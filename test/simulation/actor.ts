@@ -31,11 +31,11 @@ export class Actor implements Stallable {
     this.name = name
     this.policy = policy
     const { time, random, settings } = world
-    const { retention, writeTimeout, maxPending, auditInterval } = settings
+    const { retention, writeTimeout, maxPending, batchWrites, auditInterval } = settings
     this.clock = new ProcessClock(time, random, this)
     this.wire = new Wire(time, random, settings.latency, this)
     this.client = createClient({
-      transport: new MemoryTransport(this.#hub()),
+      transport: Object.assign(new MemoryTransport(this.#hub()), { batchWrites }),
       ...{ retention, writeTimeout, maxPending, auditInterval, dataLoss: policy },
     })
     this.backlog = new Backlog(world, this)

@@ -51,6 +51,8 @@ export class Caller {
         if (error.code === 'WRITE_TIMEOUT' && call.since > calmSince && settings.writeTimeout >= longPatience) {
           this.#follower.fail('W6', `${call.text} was refused, though the link was never away for long`)
         }
+        // Only what was given up is older than what the store has taken, and its callers have been told before.
+        if (/a newer batch/.test(error.message)) this.#follower.fail('fence', `${call.text}: ${error.message}`)
         if (error.stored === 'no' && call.order !== null) this.#follower.fail('refused', `${call.text} took effect`)
       },
     )

@@ -27,7 +27,8 @@ export class Calls {
   current: Call | null = null
   readonly open = new Set<Call>()
   readonly #byWrite = new WeakMap<Write, Call>()
-  readonly #taken = new Map<string, Call>()
+  /** By client and key, in the order in which they took effect. */
+  readonly #taken = new Map<string, Call[]>()
   readonly #time: VirtualTime
   #count = 0
 
@@ -45,9 +46,9 @@ export class Calls {
 
   /** Where a call was superseded: the point at which a later one of its key and client took effect. */
   successor({ actor, key, id }: Call): number | null {
-    const own = key === null ? null : this.#taken.get(`${actor}/${key}`)
+    const own = key === null ? [] : this.#taken.get(`${actor}/${key}`)
     const cleared = this.#taken.get(`${actor}/`)
-    const orders = [own, cleared].filter((call) => call != null && call.id > id).map((call) => call?.order as number)
+    const orders = [own, cleared].flatMap((calls) => calls?.find((call) => call.id > id)?.order ?? [])
     return orders.length === 0 ? null : Math.min(...orders)
   }
 
@@ -55,7 +56,10 @@ export class Calls {
   took(call: Call, order: number, existed: boolean): void {
     call.order = order
     call.existed = existed
-    this.#taken.set(`${call.actor}/${call.key ?? ''}`, call)
+    const place = `${call.actor}/${call.key ?? ''}`
+    const calls = this.#taken.get(place)
+    if (calls === undefined) this.#taken.set(place, [call])
+    else calls.push(call)
   }
 
   bind(write: Write, call: Call): void {

@@ -42,7 +42,8 @@ export class Ledger {
   readonly #byKey = new Map<string, Taken[]>()
   readonly #byNumber = new Map<string, Taken>()
   #highest = 0
-  #sequences = new Map<string, number>()
+  /** Of each writer, the sequences of the batches that the store knows again: the last, and the one that it followed. */
+  #sequences = new Map<string, readonly number[]>()
   #effective = new Map<string, number>()
   #landed = new Set<Write>()
   readonly #time: VirtualTime
@@ -155,20 +156,25 @@ export class Ledger {
   }
 
   #write(batch: Batch, write: () => { written: Written; news?: News }): { written: Written; news?: News } {
-    const { writer, sequence, writes } = batch
-    const last = this.#sequences.get(writer) ?? 0
+    const { writer, sequence, writes, follows } = batch
+    const known = this.#sequences.get(writer) ?? []
+    const [last = 0] = known
     const before = this.stored.at.n
     this.#highest = before
     let result: { written: Written; news?: News }
     try {
       result = write()
     } catch (error) {
-      if (sequence >= last) this.#fail('fence', `batch ${sequence} was refused after ${last}`)
+      const isMissed = follows !== undefined && follows !== last
+      if (sequence >= last && !isMissed) this.#fail('fence', `batch ${sequence} was refused after ${last}`)
       throw error
     }
-    if (sequence < last) this.#fail('fence', `batch ${sequence} was taken after ${last}`)
-    this.#sequences.set(writer, sequence)
-    if (sequence === last) {
+    if (follows !== undefined && sequence > last && follows !== last)
+      this.#fail('fence', `batch ${sequence} was taken after ${last} without ${follows}`)
+    const isRepeated = known.includes(sequence)
+    if (sequence < last && !isRepeated) this.#fail('fence', `batch ${sequence} was taken after ${last}`)
+    if (!isRepeated) this.#sequences.set(writer, follows === undefined ? [sequence] : [sequence, last])
+    if (isRepeated) {
       if (this.stored.at.n !== before) this.#fail('once', `batch ${sequence} was taken twice`)
       return result
     }

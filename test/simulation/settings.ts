@@ -38,6 +38,8 @@ export interface WorldSettings {
   /** How likely a set has a ttl, and up to how many ms. */
   readonly ttlRate: number
   readonly longestTtl: number
+  /** So many writes are a full batch, of which two may be under way. */
+  readonly batchWrites: number
 }
 
 const keys = ['a', 'b', 'c', 'd', 'e', '__proto__']
@@ -58,5 +60,6 @@ export function chooseSettings(random: Random): WorldSettings {
     faults: new Set(faultNames.filter(() => random.chance(share))),
     ttlRate: random.pick([0, 0.2, 0.6]),
     longestTtl: random.pick([5, 60, 1000, 20_000]),
+    batchWrites: random.pick([1, 2, 4, 1000]),
   }
 }

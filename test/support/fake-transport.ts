@@ -104,6 +104,8 @@ export class FakeTransport implements Transport {
   readonly writes: WriteCall[] = []
   readonly sessions: FakeSession[] = []
   maxItemBytes = Infinity
+  batchWrites: number | undefined = undefined
+  pipelines = false
   host!: Host
   /** How often it was closed. */
   closed = 0

@@ -20,6 +20,15 @@ interface Stored extends Due {
   readonly origin: Revision | undefined
 }
 
+/** What was made of a batch. */
+interface Done {
+  readonly sequence: number
+  readonly written: Written
+  readonly at: number
+  /** The one before it, that was under way with it. */
+  readonly former?: Done | undefined
+}
+
 /** A batch as its watchers are told of it: numbers `first` to `last`, changes as JSON. */
 export interface News {
   readonly epoch: string
@@ -57,8 +66,8 @@ export class StoredCollection {
   /** In the order of their numbers: who is set again goes to the end. */
   #stored = new Map<string, Stored>()
   #due = new ExpiryQueue<Stored>()
-  /** The last batch of each writer and what was made of it, to know a repeated one and refuse an older one; in the order of time. */
-  readonly #writers = new Map<string, { sequence: number; written: Written; at: number }>()
+  /** The last batch of each writer, to know a repeated one and refuse an older one; in the order of time. */
+  readonly #writers = new Map<string, Done>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -69,12 +78,15 @@ export class StoredCollection {
   }
 
   /** Takes a batch. The news are undefined where nothing changed. */
-  write({ writer, sequence, writes }: Batch, retention: number): { written: Written; news?: News } {
+  write({ writer, sequence, writes, follows }: Batch, retention: number): { written: Written; news?: News } {
     const last = this.#writers.get(writer)
-    if (last?.sequence === sequence) return { written: repeated(last.written, writes, this.#clock.now() - last.at) }
+    const done = [last, last?.former].find((each) => each?.sequence === sequence)
+    if (done !== undefined) return { written: repeated(done.written, writes, this.#clock.now() - done.at) }
     if (last !== undefined && last.sequence > sequence) {
       throw new MemisError('STORE_REFUSED', 'a newer batch of this writer was taken before', { stored: 'no' })
     }
+    if (follows !== undefined && last?.sequence !== follows)
+      throw new MemisError('DISCONNECTED', 'the batch before this one was not taken', { stored: 'no' })
     this.#expire(retention)
     const { epoch, n } = this.at
     const changes: Change[] = []
@@ -82,7 +94,8 @@ export class StoredCollection {
     const written = { epoch, outcomes }
     const now = this.#clock.now()
     this.#writers.delete(writer)
-    this.#writers.set(writer, { sequence, written, at: now })
+    const former = follows === undefined || last === undefined ? undefined : { ...last, former: undefined }
+    this.#writers.set(writer, { sequence, written, at: now, former })
     for (const [oldest, { at }] of this.#writers) {
       if (at > now - writerMemory) break
       this.#writers.delete(oldest)

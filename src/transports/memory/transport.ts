@@ -11,6 +11,7 @@ export class MemoryTransport implements Transport, Link {
   readonly lacks = []
   readonly clock
   readonly maxItemBytes = Infinity
+  readonly pipelines = true
   readonly faults: Faults = { drop: 0, duplicate: 0, reorder: 0, delayMs: 0 }
   readonly #hub: MemoryHub
   readonly #released: () => void

@@ -64,6 +64,7 @@ export class NatsTransport implements Transport {
   readonly name = 'nats'
   readonly lacks: readonly Lack[] = []
   readonly clock = systemClock
+  readonly pipelines = true
   /** Null where the package is missing. */
   readonly #nats: Nats | null
   readonly #source: Source | NatsConnection

@@ -1,6 +1,6 @@
 /** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
 import { decodeRevision, type Epoch, encodeRevision, precedes } from '../../core/epochs'
-import { disconnected, type MemisError } from '../../core/errors'
+import { disconnected, MemisError } from '../../core/errors'
 import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
 import { decodeHeaders, decodeMessage, header, ttlOf } from './decode'
@@ -13,6 +13,17 @@ import type { Sweeper } from './sweeper'
 
 type KeyWrite = Extract<Write, { key: string }>
 type SetWrite = Extract<Write, { kind: 'set' }>
+
+/** What is known of a writer's batches. */
+interface Begun {
+  /** The highest sequence that was handed over. */
+  readonly newest: number
+  /** Batches before this one were given up, and begin nothing more. */
+  readonly oldest: number
+  /** The newest of them, and whether it has taken effect. */
+  readonly batch: Batch
+  readonly taking: Promise<Written>
+}
 
 /** By key: which write of a batch the stream has, and its number. */
 type Landed = ReadonlyMap<string, { readonly index: number; readonly n: number }>
@@ -48,8 +59,7 @@ export class Writes {
   readonly #clears = new Map<string, { readonly sequence: number; readonly epoch: string; readonly n: number }>()
   /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
   readonly #ids = new Map<string, string>()
-  /** The sequence of each writer's newest batch: an older one was given up, and begins nothing more. */
-  readonly #newest = new Map<string, number>()
+  readonly #begun = new Map<string, Begun>()
   /** The highest number that was acknowledged. */
   #highest = 0
 
@@ -62,10 +72,20 @@ export class Writes {
     this.#retention = retention
   }
 
-  async take(batch: Batch): Promise<Written> {
-    const { writer, sequence } = batch
-    const newest = this.#newest.get(writer) ?? 0
-    this.#newest.set(writer, Math.max(sequence, newest))
+  take(batch: Batch): Promise<Written> {
+    const { writer, sequence, follows } = batch
+    const begun = this.#begun.get(writer)
+    const isGivenAgain = begun !== undefined && begun.newest >= sequence
+    // Sets follow each other by the order of the connection; a delete has to know what is there.
+    const waits = follows !== undefined && begun !== undefined && (hasDelete(batch) || hasDelete(begun.batch))
+    const taking = waits ? begun.taking.then(() => this.#take(batch), notTaken) : this.#take(batch, isGivenAgain)
+    const oldest = Math.max(begun?.oldest ?? 0, follows ?? sequence)
+    if (isGivenAgain) this.#begun.set(writer, { ...begun, oldest })
+    else this.#begun.set(writer, { newest: sequence, oldest, batch, taking })
+    return taking
+  }
+
+  async #take(batch: Batch, isGivenAgain = false): Promise<Written> {
     let state = await this.#bucket.open()
     this.#checkNewest(batch)
     const last = this.#highest
@@ -74,7 +94,7 @@ export class Writes {
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
     else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores.epoch, state)
     else {
-      const landed = newest === sequence ? await this.#landed(batch) : undefined
+      const landed = isGivenAgain ? await this.#landed(batch) : undefined
       this.#checkNewest(batch)
       outcomes = await this.#takeAll(batch, state, landed)
     }
@@ -84,23 +104,27 @@ export class Writes {
   }
 
   /**
-   * Of a batch that is given again: of each key that it writes more than once, which of those writes the stream has. A server that has
-   * started anew knows ids by the messages that it still has: what came before that write, and was replaced by it, would come as if
-   * it were new, and lie over it.
+   * Of a batch that is given again: of each key that it, and the one that followed it, write more than once, which of those writes the
+   * stream has. A server that has started anew knows ids by the messages that it still has: what came before that write, and was
+   * replaced by it, would come as if it were new, and lie over it; so would what came after it and was not taken the first time.
    */
   async #landed(batch: Batch): Promise<Landed> {
-    const indexes = new Map<string, number[]>()
-    batch.writes.forEach((write, i) => {
-      if (write.kind !== 'clear') indexes.set(write.key, [...(indexes.get(write.key) ?? []), i])
+    const { batch: newest } = this.#begun.get(batch.writer) as Begun
+    const batches = newest.follows === batch.sequence ? [batch, newest] : [batch]
+    const all = batches.flatMap((each) => {
+      const id = this.#idOf(each)
+      return (each.writes as readonly KeyWrite[]).map(({ key }, i) => ({ key, id: `${id}.${i}` }))
     })
-    const id = this.#idOf(batch)
+    const indexes = new Map(all.map(({ id }, i) => [id, i]))
+    const counts = new Map<string, number>()
+    for (const { key } of all) counts.set(key, (counts.get(key) ?? 0) + 1)
     const landed = new Map<string, { index: number; n: number }>()
-    const look = async ([key, all]: [string, number[]]) => {
+    const look = async (key: string) => {
       const last = await this.#read(subjectOf(this.#names, key))
-      const index = all.find((i) => last?.id === `${id}.${i}`)
+      const index = indexes.get(last?.id ?? '')
       if (last !== undefined && index !== undefined) landed.set(key, { index, n: last.n })
     }
-    await Promise.all([...indexes].filter(([, all]) => all.length > 1).map(look))
+    await Promise.all([...counts].flatMap(([key, count]) => (count > 1 ? [look(key)] : [])))
     return landed
   }
 
@@ -165,7 +189,7 @@ export class Writes {
 
   /** What takes more than one message may find that its batch was given up meanwhile, and a newer one is under way. */
   #isGivenUp({ writer, sequence }: Batch): boolean {
-    return (this.#newest.get(writer) ?? 0) > sequence
+    return (this.#begun.get(writer)?.oldest ?? 0) > sequence
   }
 
   #checkNewest(batch: Batch): void {
@@ -359,6 +383,12 @@ function outcomeOf(error: MemisError): Outcome {
 function unlessOvertaken(error: MemisError & { isOvertaken?: boolean }): null {
   if (error.isOvertaken) return null
   throw error
+}
+
+const hasDelete = ({ writes }: Batch): boolean => writes.some(({ kind }) => kind !== 'set')
+
+const notTaken = (): never => {
+  throw new MemisError('DISCONNECTED', 'the batch before this one was not taken', { stored: 'no' })
 }
 
 const givenUp = () => disconnected('given up for a newer batch of the same writer')

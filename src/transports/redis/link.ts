@@ -225,7 +225,7 @@ const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redi
 const unauthorized =
   /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR Client sent AUTH|ERR invalid password|DENIED|ERR The user executing the script can't|ERR ACL failure in script)/
 /** What passes by itself: the server was not ready, and did nothing. */
-const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|ERR max number of clients)/
+const passing = /^(MEMISORDER|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|ERR max number of clients)/
 /** A server older than HELLO 3, or without the numbered database that was asked for. */
 const unsupported = /^(NOPROTO|ERR unknown command|ERR DB index|ERR invalid DB|MEMISLAYOUT)/
 

@@ -34,13 +34,19 @@ end`
  */
 const opening = `#!lua
 local meta, log, ttl, writer, origins = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local channel, sequence, epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local retention, remember = tonumber(ARGV[4]), ARGV[5]
+local channel, epoch, retention, remember = ARGV[1], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local sequence, follows = string.match(ARGV[2], '^(%d+) ?(%d*)$')
+sequence, follows = tonumber(sequence), tonumber(follows)
 
-local done = redis.call('GET', writer)
-local last, answer = string.match(done or '', '^(%d+) (.*)$')
-if last and tonumber(last) > sequence then
+local done = redis.call('GET', writer) or ''
+local last, answer = string.match(done, '^(%d+) ([^\\n]*)')
+local former, formerAt, formerAnswer = string.match(done, '\\n(%d+) (%d+) (.*)$')
+last, former = tonumber(last), tonumber(former)
+if last and last > sequence and former ~= sequence then
   return redis.error_reply('MEMISFENCED a newer batch of this writer was taken before')
+end
+if follows and last ~= follows then
+  return redis.error_reply('MEMISORDER the batch before this one was not taken')
 end
 
 local known = redis.call('HMGET', meta, 'layout', 'head', 'epochs', 'server', 'cards', 'forgotten')
@@ -158,9 +164,12 @@ redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. st
  * not restored.
  */
 export const writeScript = script(`${opening}
-if last and tonumber(last) == sequence then
-  -- With the time since then: a ttl counts from the first time.
-  return answer .. ' ' .. (remember - redis.call('PTTL', writer))
+-- With the time since then: a ttl counts from the first time.
+if last == sequence then return answer .. ' ' .. (remember - redis.call('PTTL', writer)) end
+if former == sequence then return formerAnswer .. ' ' .. (now - formerAt) end
+local before = ''
+if follows then
+  before = '\\n' .. follows .. ' ' .. string.format('%d', now - (remember - redis.call('PTTL', writer))) .. ' ' .. answer
 end
 
 local n, restores, payload, past = head, ARGV[7] ~= '', ARGV[6], 10
@@ -284,7 +293,7 @@ if restores then each4000('HSET', origins, back) elseif putBack then each4000('H
 ${closing}
 local reply = epoch .. ' ' .. (head + 1) .. ' ' .. table.concat(codes)
 if n > head then
-  redis.call('SET', writer, sequence .. ' ' .. reply, 'PX', remember)
+  redis.call('SET', writer, sequence .. ' ' .. reply .. before, 'PX', remember)
   redis.call('PUBLISH', channel, 'memis1 ' .. epoch .. ' ' .. (head + 1) .. ' ' .. n .. ' ' .. table.concat(void, ',') .. '\\n' .. ARGV[6])
 end
 return reply
@@ -302,7 +311,7 @@ export const clearScript = script(`${opening}
 local prefix, after, upTo, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local n, logged, timed, payload, void = head, {}, {}, {}, ''
 local before, told = string.match(answer or '', '^clear (%d+) (%d+)$')
-if before and tonumber(last) == sequence and upTo < 0 then
+if before and last == sequence and upTo < 0 then
   -- Given again: it goes on where it was, and takes nothing that was written since.
   upTo, after = tonumber(before), tonumber(told)
 elseif upTo < 0 then

@@ -45,6 +45,7 @@ export class RedisTransport implements Transport {
   readonly clock = systemClock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
+  readonly pipelines = true
   /** Never connected, only duplicated. Null where the package is missing. */
   readonly #prototype: RedisClientType | null
   readonly #sessions = new Set<Session>()
@@ -221,11 +222,17 @@ export class RedisTransport implements Transport {
   }
 
   /** The arguments that every writing script is given. */
-  #opening(keys: Keys, { sequence }: Batch): string[] {
+  #opening(keys: Keys, { sequence, follows }: Batch): string[] {
     const { retention, writeTimeout } = this.#host
     // A batch may come late by as long as a connection holds it back: remember its writer for much longer.
     const remember = Math.max(600_000, 4 * writeTimeout)
-    return [keys.channel, String(sequence), crypto.randomUUID().slice(0, 8), String(retention), String(remember)]
+    return [
+      keys.channel,
+      follows === undefined ? String(sequence) : `${sequence} ${follows}`,
+      crypto.randomUUID().slice(0, 8),
+      String(retention),
+      String(remember),
+    ]
   }
 }
 
