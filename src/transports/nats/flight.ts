@@ -9,8 +9,10 @@ export class Flight implements Waiter {
   readonly #reject: (error: MemisError) => void
   readonly #taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>
   /** Who waits for one of the writes. */
-  readonly #waiting = new Map<number, () => void>()
+  readonly #waiting = new Map<number, { resolve(): void; reject(error: MemisError): void }>()
   #left: number
+  /** Why of some nobody knows what became of them. */
+  #error: MemisError | null = null
 
   constructor(
     count: number,
@@ -38,22 +40,34 @@ export class Flight implements Waiter {
     }
   }
 
-  /** A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again. */
+  /**
+   * A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again; but not while others of it are
+   * on their way, which would lie under it then, and be older or newer.
+   */
   failed(error: MemisError, index: number): void {
-    if (error.code === 'DISCONNECTED') this.#reject(error)
-    else this.settle({ error }, index)
+    if (error.code !== 'DISCONNECTED') return this.settle({ error }, index)
+    this.#error = error
+    this.#waiting.get(index)?.reject(error)
+    this.#end()
   }
 
   settle(outcome: Outcome, index: number): void {
     this.#outcomes[index] = outcome
-    this.#waiting.get(index)?.()
-    this.#left--
-    if (this.#left === 0) this.#resolve(this.#outcomes)
+    this.#waiting.get(index)?.resolve()
+    this.#end()
   }
 
-  /** Resolves once that write has settled. */
+  /** Resolves once that write has settled; rejects where nobody knows what became of it. */
   after(index: number): Promise<void> {
     if (this.#outcomes[index] !== undefined) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.set(index, resolve))
+    if (this.#error !== null) return Promise.reject(this.#error)
+    return new Promise((resolve, reject) => this.#waiting.set(index, { resolve, reject }))
+  }
+
+  #end(): void {
+    this.#left--
+    if (this.#left > 0) return
+    if (this.#error === null) this.#resolve(this.#outcomes)
+    else this.#reject(this.#error)
   }
 }

@@ -21,7 +21,7 @@ const longestAck = 2000
  * What makes or deletes a consumer takes a few ms. A cluster of which a server has died goes on for minutes to lay one of three
  * consumers on that one, and nobody answers then (measured on nats-server 2.9): after so long (ms) another is made.
  */
-export const consumerPatience = 1000
+const longestMaking = 1000
 
 /**
  * In a cluster, a question that comes while nobody leads is lost without a word: it is asked again in between (ms), so that it
@@ -94,6 +94,11 @@ export class Link {
   /** How long an acknowledgement may take (ms): what is published again is known by its id. */
   get ackPatience(): number {
     return Math.min(longestAck, this.#host.livenessTimeout)
+  }
+
+  /** How long the answer may take that a consumer was made, or deleted, in a cluster. */
+  get consumerPatience(): number {
+    return Math.min(longestMaking, this.patience)
   }
 
   /** A subject that nobody else listens to. */

@@ -9,7 +9,7 @@ import type { Change, Host, Position, Revision, Sink } from '../../core/transpor
 import type { Bucket, BucketState } from './bucket'
 import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
 import { noMessage, noStream, translate } from './errors'
-import { consumerPatience, type Link } from './link'
+import type { Link } from './link'
 import { keyOf, type Names } from './names'
 import type { Sweeper } from './sweeper'
 import type { Trail } from './trail'
@@ -173,8 +173,9 @@ export class Session {
 
   /** Of a stream that lies on several servers, the consumer lies on one of them: where that does not answer, another is made. */
   async #follow(after: number | null): Promise<void> {
-    const patience = this.#state.isReplicated ? consumerPatience : this.#link.patience
-    for (let left = this.#link.patience; ; left -= patience) {
+    const { patience: longest, consumerPatience } = this.#link
+    const patience = this.#state.isReplicated ? consumerPatience : longest
+    for (let left = longest; ; left -= patience) {
       try {
         return await this.#consume(after, patience)
       } catch (error) {

@@ -3,7 +3,7 @@ import type { Position } from '../../core/transport'
 import type { Bucket } from './bucket'
 import type { Stamp } from './decode'
 import { noMessage, translate } from './errors'
-import { consumerPatience, type Link } from './link'
+import type { Link } from './link'
 
 /** So many of the messages told last are remembered, to know the stream again. */
 const mostStamps = 256
@@ -71,7 +71,7 @@ export class Trail {
 
   async deleteConsumers(): Promise<void> {
     const remove = async (name: string) => {
-      await this.#link.ask(`CONSUMER.DELETE.${this.#bucket.stream}.${name}`, undefined, consumerPatience)
+      await this.#link.ask(`CONSUMER.DELETE.${this.#bucket.stream}.${name}`, undefined, this.#link.consumerPatience)
       this.#consumers.delete(name)
     }
     await Promise.all([...this.#consumers].map(remove))

@@ -20,7 +20,7 @@ interface Begun {
   readonly newest: number
   /** Batches before this one were given up, and begin nothing more. */
   readonly oldest: number
-  /** The newest of them, and whether it has taken effect. */
+  /** The newest of them, and what came of it at first. */
   readonly batch: Batch
   readonly taking: Promise<Written>
 }
@@ -109,8 +109,11 @@ export class Writes {
    * replaced by it, would come as if it were new, and lie over it; so would what came after it and was not taken the first time.
    */
   async #landed(batch: Batch): Promise<Landed> {
-    const { batch: newest } = this.#begun.get(batch.writer) as Begun
-    const batches = newest.follows === batch.sequence ? [batch, newest] : [batch]
+    const { batch: newest, taking } = this.#begun.get(batch.writer) as Begun
+    const isFollowed = newest.follows === batch.sequence
+    // While some of that is on its way, what the stream has is not all.
+    if (isFollowed) await taking.catch(() => {})
+    const batches = isFollowed ? [batch, newest] : [batch]
     const all = batches.flatMap((each) => {
       const id = this.#idOf(each)
       return (each.writes as readonly KeyWrite[]).map(({ key }, i) => ({ key, id: `${id}.${i}` }))
@@ -161,7 +164,7 @@ export class Writes {
         if (hasDeletes) lastOf.set(write.key, i)
         const mustWait = before !== undefined && (isDelete || late.has(before))
         if (isDelete || mustWait) late.add(i)
-        if (mustWait) flight.after(before).then(take)
+        if (mustWait) flight.after(before).then(take, (error) => flight.failed(error, i))
         else take()
       })
     })
