@@ -350,8 +350,9 @@ export class Lane {
   get #mayLeave(): boolean {
     const [first] = this.#flights
     if (first === undefined) return true
-    // Nothing overtakes what is sent again, or takes more than one call.
-    return this.#writer.depth > this.#flights.length && !first.failed && first.pendings[0]?.write.kind !== 'clear'
+    // Nothing overtakes what is sent again, or takes more than one call; and what follows, follows the newest.
+    const isNewest = first.batch.sequence === this.#sequence
+    return this.#writer.depth > 1 && isNewest && !first.failed && first.pendings[0]?.write.kind !== 'clear'
   }
 
   #flush(): void {

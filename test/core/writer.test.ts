@@ -976,6 +976,17 @@ test('the second is taken, and the first, that had no answer, goes again before 
   assert.deepEqual(sent().slice(3), ['3< d,e'])
 })
 
+test('the second settles while the first is under way: nothing newer leaves before that one has settled', async () => {
+  const { set, sent, nth } = makePipelined()
+  await set('a')
+  await set('b', 'c')
+  await set('d', 'e', 'f', 'g')
+  await nth(1).take()
+  assert.deepEqual(sent(), ['1< a', '2<1 b,c'])
+  await nth(0).take()
+  assert.deepEqual(sent().slice(2), ['3< d,e', '4<3 f,g'])
+})
+
 test('the first is refused for good: the second, that was not taken without it, goes again', async () => {
   const { set, sent, nth, clock } = makePipelined()
   const [a] = await set('a')

@@ -5,7 +5,8 @@
 import assert from 'node:assert'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Client, Collection, MemisOptions, ReadyInfo } from '../../src'
+import { connect } from 'nats'
+import { type Client, type Collection, createClient, type MemisOptions, type ReadyInfo } from '../../src'
 import { startProxy } from '../support/proxy'
 import {
   awake,
@@ -267,6 +268,50 @@ async function goesOn({ site, collections, replays }: Scene): Promise<void> {
   await until('both arrive', () => collections.every((each) => each.has('good') && each.has('foreign')))
   await untilEqual(site.raw, collections)
   for (const replay of replays) replay.check()
+}
+
+type Items = Collection<{ n: number }>
+
+/** What happens between the confirmation of a later write and the second try of the one that was lost; and what is told of the key. */
+const lostPublish: Record<
+  string,
+  [meanwhile: (own: Items, theirs: Items) => Promise<unknown>, told: string[], ttl?: number]
+> = {
+  nothing: [async () => {}, ['set 2']],
+  'more batches': [(own) => Promise.all([own.set('y', { n: 3 }), own.set('z', { n: 3 })]), ['set 2']],
+  'a write of another client': [(_, theirs) => theirs.set('k', { n: 3 }), ['set 2', 'set 3']],
+  'its expiry': [async () => {}, ['set 2', 'expire 2'], 0.3],
+}
+for (const [what, [meanwhile, expected, ttl]] of Object.entries(lostPublish)) {
+  test(`W4 one message is lost, a later write of its key in the next batch is confirmed; meanwhile ${what}: it never comes back`, async (version) => {
+    await using site = await natsSite(version)
+    const connection = await connect({ servers: site.server.url })
+    const publish = connection.publish.bind(connection)
+    let lost = 0
+    connection.publish = (subject, payload, options) => {
+      if (lost === 0 && subject.endsWith('.k')) lost++
+      else publish(subject, payload, options)
+    }
+    await using client = createClient({ transport: 'nats', connection, writeTimeout: 20_000 })
+    await using other = site.client()
+    Object.assign(client.transport, { batchWrites: 2 })
+    new Complaints(client)
+    const [own, theirs] = [client, other].map((each) => each.database('test').collection('items')) as [Items, Items]
+    await Promise.all([own.subscribe(), theirs.subscribe()])
+    const told: string[] = []
+    theirs.on('set', (key, { n }) => void (key === 'k' && told.push(`set ${n}`)))
+    theirs.on('expire', (key, { n }) => void (key === 'k' && told.push(`expire ${n}`)))
+    const first = own.set('k', { n: 1 })
+    await Promise.resolve()
+    await Promise.all([own.set('k', { n: 2 }, ttl), own.set('x', { n: 2 })])
+    await meanwhile(own, theirs)
+    await first
+    await own.set('last', { n: 4 })
+    await until('the last is heard of', () => theirs.has('last') && told.length >= expected.length)
+    assert.deepStrictEqual([lost, told], [1, expected])
+    await client.close()
+    await connection.close()
+  })
 }
 
 test.run()

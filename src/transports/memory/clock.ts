@@ -53,7 +53,8 @@ export class MovableClock implements Clock {
   /** Moves the time, from one timer to the next, with a turn for what each has set off. */
   async advance(ms: number): Promise<void> {
     await turn()
-    const end = this.now() + ms
+    // A deadline is a whole ms, and its timer up to one later: what was to last as long as this is over.
+    const end = Math.ceil(this.now() + ms) + 1
     for (;;) {
       let next: Timer | undefined
       for (const timer of this.#timers) if (timer.at <= end && (next === undefined || timer.at < next.at)) next = timer

@@ -67,8 +67,8 @@ export class MemoryHub {
   }
 
   /**
-   * Moves the time of the hub and its clients ahead: by ms, or by a time such as `'90 s'`, `'10 min'`, `'1 d'`. Resolves when
-   * all that fell due has happened.
+   * Moves the time of the hub and its clients ahead: by ms (and up to 2 more), or by a time such as `'90 s'`, `'10 min'`,
+   * `'1 d'`; a ttl of as much is over then. Resolves when all that fell due has happened.
    */
   advance(time: number | string): Promise<void> {
     return this.#clock.advance(milliseconds(time))

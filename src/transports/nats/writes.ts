@@ -112,7 +112,7 @@ export class Writes {
     const { batch: newest, taking } = this.#begun.get(batch.writer) as Begun
     const isFollowed = newest.follows === batch.sequence
     // While some of that is on its way, what the stream has is not all.
-    if (isFollowed) await taking.catch(() => {})
+    const since = isFollowed ? await taking.catch(() => undefined) : undefined
     const batches = isFollowed ? [batch, newest] : [batch]
     const all = batches.flatMap((each) => {
       const id = this.#idOf(each)
@@ -122,12 +122,17 @@ export class Writes {
     const counts = new Map<string, number>()
     for (const { key } of all) counts.set(key, (counts.get(key) ?? 0) + 1)
     const landed = new Map<string, { index: number; n: number }>()
+    // What was confirmed counts, also where others have written over it, or it has expired.
+    since?.outcomes.forEach((outcome, i) => {
+      const key = all[batch.writes.length + i]?.key
+      if (key !== undefined && 'n' in outcome) landed.set(key, { index: batch.writes.length + i, n: outcome.n })
+    })
     const look = async (key: string) => {
       const last = await this.#read(subjectOf(this.#names, key))
       const index = indexes.get(last?.id ?? '')
       if (last !== undefined && index !== undefined) landed.set(key, { index, n: last.n })
     }
-    await Promise.all([...counts].flatMap(([key, count]) => (count > 1 ? [look(key)] : [])))
+    await Promise.all([...counts].flatMap(([key, count]) => (count > 1 && !landed.has(key) ? [look(key)] : [])))
     return landed
   }
 

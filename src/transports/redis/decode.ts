@@ -32,11 +32,11 @@ export function decodeHeader(message: string): Header | undefined {
 }
 
 /**
- * The changes of the notifications that came last, by their text, at least four: each client of a process hears all of them, and to
- * read one is the greater part of what it costs. Changes are only read, and items never change.
+ * The changes of the notifications that came last, by their text, up to so many characters: each client of a process hears all of
+ * them, and to read one is the greater part of what it costs. Changes are only read, and items never change.
  */
 const recent = new Map<string, readonly Change[]>()
-const mostRecent = 256 * 1024
+const mostRecent = 1024 * 1024
 let recentLength = 0
 
 /** Reads a notification's changes; undefined where it is not one of memis. */
@@ -45,11 +45,11 @@ export function decodePayload(header: Header): readonly Change[] | undefined {
   const known = recent.get(text)
   if (known !== undefined) return known
   const changes = readPayload(header)
-  if (changes === undefined) return undefined
+  if (changes === undefined || text.length > mostRecent) return changes
   recent.set(text, changes)
   recentLength += text.length
   for (const oldest of recent.keys()) {
-    if (recentLength <= mostRecent || recent.size <= 4) break
+    if (recentLength <= mostRecent) break
     recent.delete(oldest)
     recentLength -= oldest.length
   }
