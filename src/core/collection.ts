@@ -2,12 +2,12 @@ import type { Client } from './client'
 import { encodeItem } from './codec'
 import { MemisError, quote, readable } from './errors'
 import { Emitter, emit } from './events'
+import type { Lane } from './lane'
 import { checkName } from './names'
 import type { ChangeInfo } from './replica'
 import { type Freshness, type ReadyInfo, Subscription } from './subscription'
 import type { Place } from './transport'
 import { Call, type CallOwner } from './write-result'
-import type { Lane } from './writer'
 
 /** Listeners may give anything back; of a promise, its rejection is heard. */
 type Result = unknown

@@ -8,8 +8,8 @@
  * store's clock, at the least). A {@link Revision} is both.
  *
  * **Order.** A writer has one batch of a place under way: its next one is handed over when that has settled or was
- * given up; or while it is under way, where the transport `pipelines`, and says that it `follows`. The writes of a batch take
- * effect in their order. A change may reach a sink
+ * given up. Where the transport `pipelines` it has two at most: the second names the first as the one that it `follows`. The
+ * writes of a batch take effect in their order. A change may reach a sink
  * more than once or after a newer one of its key (the core compares numbers), but `live(at)` says that every change
  * up to `at` has been told.
  *
@@ -32,8 +32,6 @@ export interface Transport {
   readonly clock: Clock
   /** The largest item (bytes of its JSON text) that the store takes, as far as is known by now. */
   readonly maxItemBytes: number
-  /** How many writes a batch may have. Default 1000: no store is held up for long by one. */
-  readonly batchWrites?: number
   /**
    * Set where `write` may be called while the batch before is under way, with one that `follows` it: of each writer, the store knows
    * two batches again then. Where much is written, the store need not wait for the next batch.
@@ -48,7 +46,7 @@ export interface Transport {
    * Resolves when the store has answered for each. Rejects with `DISCONNECTED` where the outcome is not known: the
    * core then gives the same batch again (same `writer` and `sequence`), and the store must not take it twice; any other
    * error is an answer. A batch with a lower `sequence` than one already taken from that writer must be refused, unless that one
-   * `follows` it: then it is given again, too.
+   * `follows` it: then it has its first answer again, or is taken as the rule of `follows` allows.
    */
   write(place: Place, batch: Batch): Promise<Written>
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers'
 import type { MemisError } from './errors'
-import type { Caller } from './writer'
+import type { Caller } from './lane'
 
 /**
  * The promise of a write. A write that nobody awaits and that fails must be no unhandled rejection, and must not

@@ -79,7 +79,7 @@ export class Member {
     this.#journal = new Journal(spec.journal)
     this.#client = createClient(spec.client as unknown as { transport: 'memory' })
     // With small batches, two of them are under way now and then.
-    Object.assign(this.#client.transport, { batchWrites: this.#random.pick([2, 5, 1000]) })
+    this.#client.writer.batchWrites = this.#random.pick([2, 5, 1000])
     this.#client.on('error', (error) => this.#heed(error))
     this.#client.on('disconnect', (error) => this.#complain(error))
     this.#followers = collections.map((name) => {

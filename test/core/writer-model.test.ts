@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { suite } from 'uvu'
 import { MemisError } from '../../src/core/errors'
+import type { Lane } from '../../src/core/lane'
 import type { Batch, Write } from '../../src/core/transport'
-import { type Lane, Writer } from '../../src/core/writer'
+import { Writer } from '../../src/core/writer'
 import { disconnected, FakeTransport, place, setOf, turn, unauthorized, WriteCall } from '../support/fake-transport'
 import fc from '../support/fast-check'
 

@@ -908,7 +908,8 @@ test('a transport that answers after the writer has closed is heard by nobody', 
 /** One on a transport that takes two batches at a time; two writes are a full one. */
 function makePipelined() {
   const made = make()
-  Object.assign(made.transport, { pipelines: true, batchWrites: 2 })
+  made.transport.pipelines = true
+  made.writer.batchWrites = 2
   /** What was sent: sequence, the batch that it follows, keys. */
   const sent = () =>
     made.transport.writes.map(({ batch: { sequence, follows = '' }, keys }) => `${sequence}<${follows} ${keys.join()}`)

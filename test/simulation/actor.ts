@@ -35,9 +35,10 @@ export class Actor implements Stallable {
     this.clock = new ProcessClock(time, random, this)
     this.wire = new Wire(time, random, settings.latency, this)
     this.client = createClient({
-      transport: Object.assign(new MemoryTransport(this.#hub()), { batchWrites }),
+      transport: new MemoryTransport(this.#hub()),
       ...{ retention, writeTimeout, maxPending, auditInterval, dataLoss: policy },
     })
+    this.client.writer.batchWrites = batchWrites
     this.backlog = new Backlog(world, this)
     this.client.on('error', (error) => {
       world.trace(() => `${name} error ${error.message}`)

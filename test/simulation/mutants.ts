@@ -9,6 +9,7 @@ export interface Mutant {
 
 const replica = 'src/core/replica.ts'
 const writer = 'src/core/writer.ts'
+const lane = 'src/core/lane.ts'
 const subscription = 'src/core/subscription.ts'
 const collection = 'src/core/collection.ts'
 const session = 'src/transports/memory/session.ts'
@@ -155,31 +156,26 @@ export const mutants: readonly Mutant[] = [
     'if (this.#up) this.#beginAfter',
     'if (false) this.#beginAfter',
   ),
-  mutant('superseded callers are forgotten', writer, 'older.callers.push(...callers)', 'older.callers = callers'),
-  mutant('what was sent may be superseded', writer, 'if (given) this.#end(flight)', 'this.#end(flight)'),
+  mutant('superseded callers are forgotten', lane, 'older.callers.push(...callers)', 'older.callers = callers'),
+  mutant('what was sent may be superseded', lane, 'if (given) this.#end(flight)', 'this.#end(flight)'),
   mutant(
     'a batch goes again with a new number',
-    writer,
+    lane,
     'first === flight ? batch : {',
     'first === flight ? { ...batch, sequence: ++this.#sequence } : {',
   ),
-  mutant(
-    'a batch is sent once only',
-    writer,
-    'this.#retry === undefined) this.#send(first)',
-    'false) this.#send(first)',
-  ),
-  mutant('a second batch does not say what it follows', writer, 'follows: first.batch.sequence', ''),
-  mutant('a write under way is refused for certain', writer, "overdue(pending, 'unknown')", "overdue(pending, 'no')"),
+  mutant('a batch is sent once only', lane, 'this.#retry === undefined) this.#send(first)', 'false) this.#send(first)'),
+  mutant('a second batch does not say what it follows', lane, 'follows: first.batch.sequence', ''),
+  mutant('a write under way is refused for certain', lane, "overdue(pending, 'unknown')", "overdue(pending, 'no')"),
   mutant(
     'a retry that is refused is refused for certain',
-    writer,
+    lane,
     "flight.uncertain ? 'unknown' : (",
     "flight.uncertain && false ? 'unknown' : (",
   ),
   mutant(
     'room for waiting writes is not given back',
-    writer,
+    lane,
     'for (const pending of queue) this.#writer.admit(-1, -pending.bytes)',
     '',
   ),

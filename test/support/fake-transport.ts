@@ -104,7 +104,6 @@ export class FakeTransport implements Transport {
   readonly writes: WriteCall[] = []
   readonly sessions: FakeSession[] = []
   maxItemBytes = Infinity
-  batchWrites: number | undefined = undefined
   pipelines = false
   host!: Host
   /** How often it was closed. */
