@@ -34,9 +34,10 @@ for (const { name, start } of stores) {
     const again = [await bench.take(first), await bench.take(alone(second))]
     const [firstAgain, secondAgain] = again.map(numbers)
     assert.deepStrictEqual(secondAgain, numbers(two))
-    // Of what was replaced, a stream may not know the number any more, but that it came before.
-    if (name.startsWith('nats')) assert.ok(firstAgain?.every((n, i) => n <= (numbers(one)[i] as number)))
-    else assert.deepStrictEqual(firstAgain, numbers(one))
+    // Of what the batch itself has replaced, a stream does not know the number any more, but that it came before.
+    const answered = numbers(one)
+    if (name.startsWith('nats')) answered[1] = Math.min(answered[1] as number, firstAgain?.[1] as number)
+    assert.deepStrictEqual(firstAgain, answered)
     for (const written of again) {
       const { leftMs } = written.outcomes.at(-1) as { leftMs?: number }
       assert.ok(leftMs !== undefined && leftMs <= 60_000, `a ttl counts from the first time: ${leftMs}`)

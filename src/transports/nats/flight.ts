@@ -4,7 +4,7 @@ import type { Outcome } from '../../core/transport'
 import type { Ack, Waiter } from './publisher'
 
 export class Flight implements Waiter {
-  readonly #outcomes: Outcome[]
+  readonly #outcomes: (Outcome | undefined)[]
   readonly #resolve: (outcomes: readonly Outcome[]) => void
   readonly #reject: (error: MemisError) => void
   readonly #taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>
@@ -15,13 +15,13 @@ export class Flight implements Waiter {
   #error: MemisError | null = null
 
   constructor(
-    count: number,
+    outcomes: (Outcome | undefined)[],
     resolve: (outcomes: readonly Outcome[]) => void,
     reject: (error: MemisError) => void,
     taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>,
   ) {
-    this.#outcomes = new Array(count)
-    this.#left = count
+    this.#outcomes = outcomes
+    this.#left = outcomes.length
     this.#resolve = resolve
     this.#reject = reject
     this.#taken = taken
@@ -42,7 +42,7 @@ export class Flight implements Waiter {
 
   /**
    * A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again; but not while others of it are
-   * on their way, which would lie under it then, and be older or newer.
+   * on their way: one that comes late would lie over what is given again.
    */
   failed(error: MemisError, index: number): void {
     if (error.code !== 'DISCONNECTED') return this.settle({ error }, index)
@@ -67,7 +67,7 @@ export class Flight implements Waiter {
   #end(): void {
     this.#left--
     if (this.#left > 0) return
-    if (this.#error === null) this.#resolve(this.#outcomes)
+    if (this.#error === null) this.#resolve(this.#outcomes as Outcome[])
     else this.#reject(this.#error)
   }
 }

@@ -2,6 +2,7 @@
 import { decodeRevision, type Epoch, encodeRevision, precedes } from '../../core/epochs'
 import { disconnected, MemisError } from '../../core/errors'
 import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
+import { type Attempt, Attempts, type KeyWrite, type Try } from './attempts'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
 import { decodeHeaders, decodeMessage, header, ttlOf } from './decode'
 import { isOvertaken, noMessage, noStream, translate } from './errors'
@@ -11,21 +12,9 @@ import { type Names, subjectOf } from './names'
 import { type Ack, Headers, type Publisher, type Waiter } from './publisher'
 import type { Sweeper } from './sweeper'
 
-type KeyWrite = Extract<Write, { key: string }>
 type SetWrite = Extract<Write, { kind: 'set' }>
 
-/** What is known of a writer's batches. */
-interface Begun {
-  /** The highest sequence that was handed over. */
-  readonly newest: number
-  /** Batches before this one were given up, and begin nothing more. */
-  readonly oldest: number
-  /** The newest of them, and what came of it at first. */
-  readonly batch: Batch
-  readonly taking: Promise<Written>
-}
-
-/** By key: which write of a batch the stream has, and its number. */
+/** By key: which is the last write that the stream has taken of a batch, counted on into the one that follows it, and its number. */
 type Landed = ReadonlyMap<string, { readonly index: number; readonly n: number }>
 
 /** The last message of a subject, as the stream's leader has it. */
@@ -59,7 +48,7 @@ export class Writes {
   readonly #clears = new Map<string, { readonly sequence: number; readonly epoch: string; readonly n: number }>()
   /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
   readonly #ids = new Map<string, string>()
-  readonly #begun = new Map<string, Begun>()
+  readonly #attempts = new Attempts()
   /** The highest number that was acknowledged. */
   #highest = 0
 
@@ -73,20 +62,21 @@ export class Writes {
   }
 
   take(batch: Batch): Promise<Written> {
-    const { writer, sequence, follows } = batch
-    const begun = this.#begun.get(writer)
-    const isGivenAgain = begun !== undefined && begun.newest >= sequence
+    if (this.#attempts.isAhead(batch)) return notTaken()
+    const tried = this.#attempts.begin(batch)
+    const { attempt, before } = tried
     // Sets follow each other by the order of the connection; a delete has to know what is there.
-    const waits = follows !== undefined && begun !== undefined && (hasDelete(batch) || hasDelete(begun.batch))
-    const taking = waits ? begun.taking.then(() => this.#take(batch), notTaken) : this.#take(batch, isGivenAgain)
-    const oldest = Math.max(begun?.oldest ?? 0, follows ?? sequence)
-    if (isGivenAgain) this.#begun.set(writer, { ...begun, oldest })
-    else this.#begun.set(writer, { newest: sequence, oldest, batch, taking })
+    const waits = before !== undefined && !(isSetsOnly(batch) && isSetsOnly(before.batch))
+    const taking = waits ? before.taking.then(() => this.#take(tried), notTaken) : this.#take(tried)
+    attempt.taking ??= taking
     return taking
   }
 
-  async #take(batch: Batch, isGivenAgain = false): Promise<Written> {
-    let state = await this.#bucket.open()
+  async #take({ attempt, isGivenAgain, after }: Try): Promise<Written> {
+    const { batch } = attempt
+    // While some of that is on its way, what the stream has is not all.
+    if (isGivenAgain) await after?.taking.catch(() => {})
+    let state = await (isGivenAgain ? this.#bucket.refresh() : this.#bucket.open())
     this.#checkNewest(batch)
     const last = this.#highest
     const { restores, kind } = batch.writes[0] ?? {}
@@ -94,61 +84,65 @@ export class Writes {
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
     else if (restores !== undefined) outcomes = await this.#restoreAll(batch, restores.epoch, state)
     else {
-      const landed = isGivenAgain ? await this.#landed(batch) : undefined
+      attempt.begin(epochOf(state))
+      const landed = isGivenAgain ? await this.#landed(attempt, after) : undefined
       this.#checkNewest(batch)
-      outcomes = await this.#takeAll(batch, state, landed)
+      outcomes = await this.#takeAll(attempt, state, landed)
     }
+    this.#attempts.done(attempt)
     // Numbers that began anew are another stream's, and of another epoch.
     if (this.#highest !== last && this.#highest < Math.max(last, state.head)) state = await this.#bucket.refresh()
     return { epoch: epochOf(state), outcomes }
   }
 
   /**
-   * Of a batch that is given again: of each key that it, and the one that followed it, write more than once, which of those writes the
-   * stream has. A server that has started anew knows ids by the messages that it still has: what came before that write, and was
-   * replaced by it, would come as if it were new, and lie over it; so would what came after it and was not taken the first time.
+   * Of a batch that is given again, and the one that follows it: what was confirmed counts, also where others have written over it, or
+   * it has expired. Of a key that they write more than once, the last of which was not confirmed, the stream is asked: a server that
+   * has started anew knows ids by the messages that it still has, and what was replaced would come as if it were new, and lie over it.
    */
-  async #landed(batch: Batch): Promise<Landed> {
-    const { batch: newest, taking } = this.#begun.get(batch.writer) as Begun
-    const isFollowed = newest.follows === batch.sequence
-    // While some of that is on its way, what the stream has is not all.
-    const since = isFollowed ? await taking.catch(() => undefined) : undefined
-    const batches = isFollowed ? [batch, newest] : [batch]
-    const all = batches.flatMap((each) => {
-      const id = this.#idOf(each)
-      return (each.writes as readonly KeyWrite[]).map(({ key }, i) => ({ key, id: `${id}.${i}` }))
-    })
-    const indexes = new Map(all.map(({ id }, i) => [id, i]))
-    const counts = new Map<string, number>()
-    for (const { key } of all) counts.set(key, (counts.get(key) ?? 0) + 1)
+  async #landed(attempt: Attempt, after: Attempt | undefined): Promise<Landed> {
     const landed = new Map<string, { index: number; n: number }>()
-    // What was confirmed counts, also where others have written over it, or it has expired.
-    since?.outcomes.forEach((outcome, i) => {
-      const key = all[batch.writes.length + i]?.key
-      if (key !== undefined && 'n' in outcome) landed.set(key, { index: batch.writes.length + i, n: outcome.n })
-    })
-    const look = async (key: string) => {
-      const last = await this.#read(subjectOf(this.#names, key))
-      const index = indexes.get(last?.id ?? '')
-      if (last !== undefined && index !== undefined) landed.set(key, { index, n: last.n })
+    const indexes = new Map<string, number>()
+    const last = new Map<string, { index: number; isRepeated: boolean }>()
+    for (const each of after === undefined ? [attempt] : [attempt, after]) {
+      const id = this.#idOf(each.batch)
+      const isCounted = each.epoch === attempt.epoch
+      for (const [i, { key }] of (each.batch.writes as readonly KeyWrite[]).entries()) {
+        const index = indexes.size
+        indexes.set(`${id}.${i}`, index)
+        last.set(key, { index, isRepeated: last.has(key) })
+        const outcome = isCounted ? each.outcomes[i] : undefined
+        if (outcome !== undefined && 'n' in outcome) landed.set(key, { index, n: outcome.n })
+      }
     }
-    await Promise.all([...counts].flatMap(([key, count]) => (count > 1 && !landed.has(key) ? [look(key)] : [])))
+    const look = async (key: string) => {
+      const stored = await this.#read(subjectOf(this.#names, key))
+      const index = indexes.get(stored?.id ?? '')
+      if (stored !== undefined && index !== undefined) landed.set(key, { index, n: stored.n })
+    }
+    const isOpen = (key: string, { index, isRepeated }: { index: number; isRepeated: boolean }) =>
+      isRepeated && landed.get(key)?.index !== index
+    await Promise.all([...last].flatMap(([key, write]) => (isOpen(key, write) ? [look(key)] : [])))
     return landed
   }
 
-  #takeAll(batch: Batch, state: BucketState, landed?: Landed): Promise<readonly Outcome[]> {
+  #takeAll(attempt: Attempt, state: BucketState, landed?: Landed): Promise<readonly Outcome[]> {
     return new Promise((resolve, reject) => {
+      const { batch } = attempt
       const id = this.#idOf(batch)
       const writes = batch.writes as readonly KeyWrite[]
-      const flight = new Flight(writes.length, resolve, reject, (ack, i) =>
-        this.#setTaken(writes[i] as SetWrite, ack, state),
-      )
+      const flight = new Flight(attempt.outcomes, resolve, reject, (ack, i) => this.#setTaken(attempt, i, ack, state))
       // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
       const hasDeletes = writes.some(({ kind }) => kind === 'delete')
       const lastOf = new Map<string, number>()
       const late = new Set<number>()
       writes.forEach((write, i) => {
         const isDelete = write.kind === 'delete'
+        const confirmed = attempt.confirmed(i)
+        if (confirmed !== undefined) {
+          flight.settle(confirmed, i)
+          return
+        }
         const later = landed?.get(write.key)
         // Whether a delete found something, nobody can tell any more.
         if (later !== undefined && i < later.index) {
@@ -157,7 +151,7 @@ export class Writes {
         }
         const subject = subjectOf(this.#names, write.key)
         const take = () => {
-          if (this.#isGivenUp(batch)) return flight.failed(givenUp(), i)
+          if (this.#attempts.isGivenUp(batch)) return flight.failed(givenUp(), i)
           if (!isDelete)
             return this.#sendSet(write, subject, new Headers().with(header.id, `${id}.${i}`), state, flight, i)
           this.#delete(subject, `${id}.${i}`, batch, state).then(
@@ -182,12 +176,14 @@ export class Writes {
   }
 
   /** What it means that a set was taken: at once where nothing more is to be asked. */
-  #setTaken(write: SetWrite, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
+  #setTaken(attempt: Attempt, i: number, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
     const { seq: n, duplicate } = this.#taken(ack)
+    const write = attempt.batch.writes[i] as SetWrite
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
       const leftMs = ttlMs - age
+      attempt.timed(i)
       if (!state.expires) this.#sweeper.add(this.#bucket.stream, subjectOf(this.#names, write.key), n, 'item', leftMs)
       return { n, existed: false, leftMs }
     }
@@ -195,13 +191,8 @@ export class Writes {
     return duplicate ? this.#ageOf(n).then(timed) : timed(0)
   }
 
-  /** What takes more than one message may find that its batch was given up meanwhile, and a newer one is under way. */
-  #isGivenUp({ writer, sequence }: Batch): boolean {
-    return (this.#begun.get(writer)?.oldest ?? 0) > sequence
-  }
-
   #checkNewest(batch: Batch): void {
-    if (this.#isGivenUp(batch)) throw givenUp()
+    if (this.#attempts.isGivenUp(batch)) throw givenUp()
   }
 
   async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
@@ -393,11 +384,10 @@ function unlessOvertaken(error: MemisError & { isOvertaken?: boolean }): null {
   throw error
 }
 
-const hasDelete = ({ writes }: Batch): boolean => writes.some(({ kind }) => kind !== 'set')
+const isSetsOnly = ({ writes }: Batch): boolean => writes.every(({ kind }) => kind === 'set')
 
-const notTaken = (): never => {
-  throw new MemisError('DISCONNECTED', 'the batch before this one was not taken', { stored: 'no' })
-}
+const notTaken = (): Promise<never> =>
+  Promise.reject(new MemisError('DISCONNECTED', 'the batch before this one was not taken', { stored: 'no' }))
 
 const givenUp = () => disconnected('given up for a newer batch of the same writer')
 

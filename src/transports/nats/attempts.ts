@@ -1,0 +1,104 @@
+/** The batches of each writer that are under way or go again, and what the stream has confirmed of them in whatever try. No I/O. */
+import type { Batch, Outcome, Taken, Write, Written } from '../../core/transport'
+
+export type KeyWrite = Extract<Write, { key: string }>
+
+export class Attempt {
+  readonly batch: Batch
+  /** What came of each write; undefined where nobody knows. */
+  readonly outcomes: (Outcome | undefined)[]
+  /** The epoch in which they count. */
+  epoch = ''
+  /** What came of it when it was handed over first. */
+  taking!: Promise<Written>
+  isDone = false
+  /** When those with a ttl were confirmed: the time that they have left counts from then. */
+  readonly #confirmedAt = new Map<number, number>()
+
+  constructor(batch: Batch) {
+    this.batch = batch
+    this.outcomes = new Array(batch.writes.length)
+  }
+
+  /** What was confirmed in an epoch that is no more has to be taken again; what was refused is asked for again. */
+  begin(epoch: string): void {
+    const isOther = epoch !== this.epoch
+    this.epoch = epoch
+    this.outcomes.forEach((outcome, i) => {
+      if (isOther || outcome === undefined || !('n' in outcome)) this.outcomes[i] = undefined
+    })
+  }
+
+  /** A write with a ttl is confirmed now. */
+  timed(i: number): void {
+    this.#confirmedAt.set(i, performance.now())
+  }
+
+  /** What was confirmed of a write, with the time that it has left by now. */
+  confirmed(i: number): Taken | undefined {
+    const outcome = this.outcomes[i]
+    if (outcome === undefined || !('n' in outcome)) return undefined
+    if (outcome.leftMs == null) return outcome
+    const now = performance.now()
+    const at = this.#confirmedAt.get(i) ?? now
+    this.#confirmedAt.set(i, now)
+    return { ...outcome, leftMs: outcome.leftMs - (now - at) }
+  }
+}
+
+/** What is known of a writer. */
+interface Begun {
+  /** The highest sequence that was handed over. */
+  newest: number
+  /** Batches before this one were given up, and begin nothing more. */
+  oldest: number
+  /** In their order: what has not settled, and what follows that. */
+  attempts: Attempt[]
+}
+
+export interface Try {
+  readonly attempt: Attempt
+  readonly isGivenAgain: boolean
+  /** The one that it follows. */
+  readonly before: Attempt | undefined
+  /** The one that follows it. */
+  readonly after: Attempt | undefined
+}
+
+export class Attempts {
+  readonly #writers = new Map<string, Begun>()
+
+  begin(batch: Batch): Try {
+    const { writer, sequence, follows } = batch
+    const begun = this.#writers.get(writer) ?? { newest: 0, oldest: 0, attempts: [] }
+    const isGivenAgain = begun.newest >= sequence
+    begun.newest = Math.max(begun.newest, sequence)
+    begun.oldest = Math.max(begun.oldest, follows ?? sequence)
+    const kept = begun.attempts.filter((each) => each.batch.sequence >= begun.oldest)
+    const attempt = kept.find((each) => each.batch.sequence === sequence) ?? new Attempt(batch)
+    begun.attempts = [...kept.filter((each) => each !== attempt), attempt].sort(inOrder)
+    this.#writers.set(writer, begun)
+    const before = follows === undefined ? undefined : kept.find((each) => each.batch.sequence === follows)
+    return { attempt, isGivenAgain, before, after: kept.find((each) => each.batch.follows === sequence) }
+  }
+
+  /** Whether what it follows was never handed over. */
+  isAhead({ writer, follows = 0 }: Batch): boolean {
+    return follows > (this.#writers.get(writer)?.newest ?? 0)
+  }
+
+  /** What takes more than one message may find that its batch was given up meanwhile, and a newer one is under way. */
+  isGivenUp({ writer, sequence }: Batch): boolean {
+    return (this.#writers.get(writer)?.oldest ?? 0) > sequence
+  }
+
+  /** It has settled. What it followed may yet go again, and has to know of it. */
+  done(attempt: Attempt): void {
+    attempt.isDone = true
+    const begun = this.#writers.get(attempt.batch.writer) as Begun
+    const first = begun.attempts.findIndex(({ isDone }) => !isDone)
+    begun.attempts = first === -1 ? [] : begun.attempts.slice(first)
+  }
+}
+
+const inOrder = (one: Attempt, other: Attempt) => one.batch.sequence - other.batch.sequence
