@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { connect } from 'nats'
 import { type Client, type Collection, createClient, type MemisOptions, type ReadyInfo } from '../../src'
 import { startProxy } from '../support/proxy'
+import type { Server } from '../support/servers'
 import {
   awake,
   Complaints,
@@ -279,7 +280,7 @@ interface Loss {
   readonly inOneBatch?: boolean
   readonly ttl?: number
   /** What happens between the second write's effect and the second try of what was lost. */
-  meanwhile?(own: Items, theirs: Items): Promise<unknown>
+  meanwhile?(own: Items, theirs: Items, server: Server): Promise<unknown>
   readonly told: readonly string[]
 }
 
@@ -296,6 +297,16 @@ const losses: Record<string, Loss> = {
   'a message of each of two batches, and another client writes': {
     lost: ['k1', 'x2'],
     meanwhile: others,
+    told: ['set 2', 'set 3'],
+  },
+  // The server knows ids by the messages that it still has: what was confirmed and replaced would be new to it.
+  'a message of each of two batches, another client writes, and the server is killed': {
+    lost: ['k1', 'x2'],
+    meanwhile: async (own, theirs, server) => {
+      await others(own, theirs)
+      await server.kill()
+      await server.restart()
+    },
     told: ['set 2', 'set 3'],
   },
   'the first of two in a batch, and another client writes': {
@@ -328,7 +339,7 @@ for (const [what, { lost, inOneBatch = false, ttl, meanwhile, told: expected }] 
     if (!inOneBatch) await Promise.resolve()
     calls.push(own.set('k', { n: 2 }, ttl), own.set('x', { n: 2 }))
     await until('the later write took effect', () => told.includes('set 2'))
-    await meanwhile?.(own, theirs)
+    await meanwhile?.(own, theirs, site.server)
     await Promise.all(calls)
     await own.set('last', { n: 4 })
     await until('the last is heard of', () => theirs.has('last') && told.length >= expected.length)
