@@ -50,6 +50,14 @@ export class MemisError extends Error {
   }
 }
 
+/** The same refusal, with the word on whether this write may have been stored. */
+export function withStored(error: MemisError, stored: 'no' | 'unknown'): MemisError {
+  if (!(error instanceof MemisError)) {
+    return new MemisError('STORE_REFUSED', 'the transport failed', { cause: error, stored })
+  }
+  return error.stored === stored ? error : new MemisError(error.code, error.message, { cause: error.cause, stored })
+}
+
 export const disconnected = (message: string, cause?: unknown) =>
   new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
 

@@ -1,5 +1,5 @@
 /** The writes of one collection on their way to the store, in the order of the calls. */
-import { MemisError } from './errors'
+import { MemisError, withStored } from './errors'
 import type { Batch, Place, Taken, Write, Written } from './transport'
 import type { Writer } from './writer'
 
@@ -63,7 +63,7 @@ export class Lane {
   /** Sends a write, of so many bytes. Settles when the store has answered, with whether it had the key before. */
   push(write: Write, bytes: number, caller: Caller): void {
     const writer = this.#writer
-    if (writer.refusal !== null) return caller.refused(refused(writer.refusal, 'no'))
+    if (writer.refusal !== null) return caller.refused(withStored(writer.refusal, 'no'))
     caller.deadline = writer.deadline()
     try {
       this.#add({ write, bytes, callers: [caller] })
@@ -102,8 +102,8 @@ export class Lane {
     this.#stopRetry()
     const queue = this.#takeAll()
     this.#latest?.clear()
-    for (const { pendings } of flights) rejectAll(pendings, refused(error, 'unknown'))
-    rejectAll(queue, refused(error, 'no'))
+    for (const { pendings } of flights) rejectAll(pendings, withStored(error, 'unknown'))
+    rejectAll(queue, withStored(error, 'no'))
     this.#writer.idle()
   }
 
@@ -245,7 +245,7 @@ export class Lane {
       const outcome: Partial<Taken & { error: MemisError }> | undefined = outcomes[i]
       if (typeof outcome?.n !== 'number') {
         const error = outcome?.error ?? new MemisError('STORE_REFUSED', 'the transport gave no outcome')
-        rejectAll([pending], refused(error, certainty(flight, error)))
+        rejectAll([pending], withStored(error, certainty(flight, error)))
         return
       }
       this.#written(pending.write, epoch, outcome as Taken)
@@ -269,7 +269,7 @@ export class Lane {
       return
     }
     this.#end(flight)
-    rejectAll(flight.pendings, refused(error, certainty(flight, error)))
+    rejectAll(flight.pendings, withStored(error, certainty(flight, error)))
     this.#proceed()
     if (!this.busy) this.#writer.idle()
   }
@@ -291,11 +291,3 @@ function rejectAll(pendings: readonly Pending[], error: MemisError): void {
 }
 
 const certainty = (flight: Flight, error: MemisError) => (flight.uncertain ? 'unknown' : (error.stored ?? 'unknown'))
-
-/** The same refusal, with the word on whether this write may have been stored. */
-function refused(error: MemisError, stored: 'no' | 'unknown'): MemisError {
-  if (!(error instanceof MemisError)) {
-    return new MemisError('STORE_REFUSED', 'the transport failed', { cause: error, stored })
-  }
-  return error.stored === stored ? error : new MemisError(error.code, error.message, { cause: error.cause, stored })
-}

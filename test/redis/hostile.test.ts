@@ -390,6 +390,24 @@ for (const part of ['log', 'ttl', 'meta', 'origins']) {
   })
 }
 
+test('a clear that is refused when a part of it was taken may have been stored, and says so', async () => {
+  const stage = await scene()
+  await Promise.all(Array.from({ length: 30_000 }, (_, i) => stage.items.set(`k${i}`, { i })))
+  const clearing = rejection(stage.items.clear())
+  try {
+    await until('a part is taken', async () => (await raw.send('EXISTS', `${stage.base}:k0`)) === 0)
+    await raw.send('CONFIG', 'SET', 'maxmemory', 1)
+    const error = await clearing
+    assert.deepStrictEqual([error.code, error.stored], ['STORE_REFUSED', 'unknown'])
+  } finally {
+    await raw.send('CONFIG', 'SET', 'maxmemory', 0)
+  }
+  const left = (await readStore(raw, stage.name)).size
+  assert.ok(left > 0 && left < 30_000, `${left}`)
+  await goesOn(stage)
+  await untilEqual(raw, [stage.old.collection])
+})
+
 test('a collection of another layout is refused at once, to read and to write, and left as it is', async () => {
   const stage = await scene()
   await raw.send('HSET', `${stage.base}/meta`, 'layout', 2)

@@ -1,6 +1,5 @@
 /** Much is written, two full batches under way at a time, and the store is killed in the midst of it. */
 import assert from 'node:assert'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { differences, Replay } from '../support/replicas'
 import { dice, note, until } from '../support/testing'
 import type { Site } from './site'
@@ -27,11 +26,13 @@ export async function bulkOutage(site: Site): Promise<void> {
   writing.on('error', () => {})
   await Promise.all([written.subscribe(), read.subscribe()])
 
-  const roll = dice(Date.now() % 1_000_000)
+  const seed = Date.now() % 1_000_000
+  const roll = dice(seed)
   const expected = new Map<string, { n: number }>()
   const took: number[] = []
   for (let round = 0, n = 0; round < rounds; round++) {
     const calls: Promise<unknown>[] = []
+    let confirmed = 0
     for (let i = 0; i < writes; i++) {
       const key = `key ${roll(keys)}`
       // A round without a delete is pipelined everywhere.
@@ -44,9 +45,15 @@ export async function bulkOutage(site: Site): Promise<void> {
         calls.push(written.set(key, item))
       }
     }
-    // In the midst of it, or nearly.
-    await sleep(roll(40))
+    // In the midst of it: of three batches, up to two are confirmed.
+    const enough = roll(2000)
+    await new Promise<void>((resolve) => {
+      if (enough === 0) resolve()
+      for (const call of calls) call.then(() => ++confirmed === enough && resolve(), resolve)
+    })
+    const open = writes - confirmed
     await site.server.kill()
+    assert.ok(open > 0, `all ${writes} were confirmed before the kill`)
     await site.server.restart()
     const start = performance.now()
     await Promise.all(calls)
@@ -60,5 +67,7 @@ export async function bulkOutage(site: Site): Promise<void> {
   replay.check()
   assert.deepStrictEqual(faults, [])
   const times = took.map((ms) => ms.toFixed(0)).join(', ')
-  note(`${rounds} × ${writes} writes, the store killed in the midst of them: confirmed ${times} ms after its return`)
+  note(
+    `${rounds} × ${writes} writes, the store killed in the midst of them: confirmed ${times} ms after its return (seed ${seed})`,
+  )
 }

@@ -52,7 +52,7 @@ for (const { name, start } of stores) {
       (error) => error,
     )
     if (missed !== undefined) {
-      assert.strictEqual(missed.code, 'DISCONNECTED')
+      assert.deepStrictEqual([missed.code, missed.stored], ['DISCONNECTED', 'no'])
       assert.deepStrictEqual(await itemsOf(bench), {})
     }
     await bench.take(first)

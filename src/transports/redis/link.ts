@@ -246,6 +246,6 @@ export function translate(error: unknown): MemisError {
       `Redis ${oldestServer}.0 or newer is needed, this server does not know ${/`(\w+)`/.exec(message)?.[1]}`,
     )
   if (unsupported.test(message)) return new MemisError('UNSUPPORTED_STORE', message, { cause: error, stored: 'no' })
-  if (passing.test(message)) return disconnected(message, error)
+  if (passing.test(message)) return new MemisError('DISCONNECTED', message, { cause: error, stored: 'no' })
   return new MemisError('STORE_REFUSED', `Redis refused: ${message}`, { cause: error, stored: 'no' })
 }

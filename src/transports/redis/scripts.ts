@@ -29,7 +29,8 @@ end`
 
 /**
  * What every writing script begins with. All that can fail fails here, before the first write, since a script is not
- * rolled back: a batch that is no newer than the last of its writer, keys of a foreign type, a layout that is not this one.
+ * rolled back: a batch that its writer has given up, or that would overtake the one it follows, keys of a foreign type, a layout
+ * that is not this one.
  * (A script with a shebang is refused as a whole when the server is out of memory.)
  */
 const opening = `#!lua
@@ -96,8 +97,8 @@ if wentBack and shared then floor = shared end
 if epochs == '' or known[4] ~= server or wentBack then
   -- Its name is greater than those before it, also where the clock is behind that of the server before.
   local begins = now
-  for _, former in ipairs({ current, past or '' }) do
-    begins = math.max(begins, (tonumber(string.match(former, '^(%x+)%-') or '', 16) or 0) + 1)
+  for _, id in ipairs({ current, past or '' }) do
+    begins = math.max(begins, (tonumber(string.match(id, '^(%x+)%-') or '', 16) or 0) + 1)
   end
   local list = {}
   for each in string.gmatch(epochs, '%S+') do list[#list + 1] = each end
@@ -154,7 +155,7 @@ redis.call('HSET', meta, 'head', n, 'cards', logged .. ' ' .. timed .. ' ' .. st
 /**
  * Takes a batch of sets and deletes.
  * KEYS: meta, log, ttl, writer, origins, then the item of each write.
- * ARGV: channel, sequence, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
+ * ARGV: channel, sequence and behind a space that of the batch it follows, id for a new epoch, retention ms, ms to remember the writer, payload, '=' and the epoch that a
  * batch which restores counts in ('' for others; of an empty one, '<' and the epoch and number that a reader knows of, and up to
  * which number it still holds good: a store that is not as far begins an epoch), a JSON list that tells of each write the ttl in ms
  * (0 none, -1 a delete) and, of a set, where in the payload its item begins (counted from 1), its form (counted from 1), and the length in
@@ -167,9 +168,9 @@ export const writeScript = script(`${opening}
 -- With the time since then: a ttl counts from the first time.
 if last == sequence then return answer .. ' ' .. (remember - redis.call('PTTL', writer)) end
 if former == sequence then return formerAnswer .. ' ' .. (now - formerAt) end
-local before = ''
+local earlier = ''
 if follows then
-  before = '\\n' .. follows .. ' ' .. string.format('%d', now - (remember - redis.call('PTTL', writer))) .. ' ' .. answer
+  earlier = '\\n' .. follows .. ' ' .. string.format('%d', now - (remember - redis.call('PTTL', writer))) .. ' ' .. answer
 end
 
 local n, restores, payload, past = head, ARGV[7] ~= '', ARGV[6], 10
@@ -293,7 +294,7 @@ if restores then each4000('HSET', origins, back) elseif putBack then each4000('H
 ${closing}
 local reply = epoch .. ' ' .. (head + 1) .. ' ' .. table.concat(codes)
 if n > head then
-  redis.call('SET', writer, sequence .. ' ' .. reply .. before, 'PX', remember)
+  redis.call('SET', writer, sequence .. ' ' .. reply .. earlier, 'PX', remember)
   redis.call('PUBLISH', channel, 'memis1 ' .. epoch .. ' ' .. (head + 1) .. ' ' .. n .. ' ' .. table.concat(void, ',') .. '\\n' .. ARGV[6])
 end
 return reply
@@ -310,10 +311,10 @@ return reply
 export const clearScript = script(`${opening}
 local prefix, after, upTo, count = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local n, logged, timed, payload, void = head, {}, {}, {}, ''
-local before, told = string.match(answer or '', '^clear (%d+) (%d+)$')
-if before and last == sequence and upTo < 0 then
+local cleared, told = string.match(answer or '', '^clear (%d+) (%d+)$')
+if cleared and last == sequence and upTo < 0 then
   -- Given again: it goes on where it was, and takes nothing that was written since.
-  upTo, after = tonumber(before), tonumber(told)
+  upTo, after = tonumber(cleared), tonumber(told)
 elseif upTo < 0 then
   -- The clear has a number of its own: what was lost before it is not put back after it.
   upTo, n, payload, void = head, head + 1, { 'null' }, '0'

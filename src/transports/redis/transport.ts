@@ -4,7 +4,7 @@
 import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
 import { encodeRevision } from '../../core/epochs'
-import { disconnected, MemisError, quote } from '../../core/errors'
+import { disconnected, MemisError, quote, withStored } from '../../core/errors'
 import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
 import { addLengths, type Form, indexOfForm } from './fields'
 import { Link } from './link'
@@ -204,7 +204,11 @@ export class RedisTransport implements Transport {
     const opening = this.#opening(keys, batch)
     let upTo = '-1'
     for (let after = '0'; ; ) {
-      const reply = await link.run(clearScript, names, [...opening, keys.items, after, upTo, String(clearStep)])
+      const part = link.run(clearScript, names, [...opening, keys.items, after, upTo, String(clearStep)])
+      const reply = await part.catch((error: MemisError) => {
+        // Refused as it may be, the parts before it were taken.
+        throw after === '0' ? error : withStored(error, 'unknown')
+      })
       const [epoch = '', end = '', reached = ''] = String(reply).split(' ')
       if (reached === end) return { epoch, outcomes: [{ n: Number(end) + 1, existed: false }] }
       upTo = end
