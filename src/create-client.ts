@@ -38,10 +38,11 @@ export type ClientOptions = (RedisOptions | NatsOptions | MemoryOptions | UrlOpt
  *
  * @throws MemisError `INVALID_OPTION`
  */
-export function createClient(options: string | ClientOptions = { transport: 'redis' }): Client {
+export function createClient(options: string | ClientOptions = { transport: 'redis' }, ...more: []): Client {
   const given: unknown = typeof options === 'string' ? { url: options } : options
+  if (more.length > 0) throw invalid('createClient takes one argument; options beside a URL go with it: { url, … }')
   if (typeof given !== 'object' || given === null) {
-    throw new MemisError('INVALID_OPTION', 'createClient takes nothing, a URL or an object of options')
+    throw invalid('createClient takes nothing, a URL or an object of options')
   }
   const { settings, rest } = takeSettings(given as Record<string, unknown>)
   return new Client(chooseTransport(rest), settings)

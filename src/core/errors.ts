@@ -4,11 +4,12 @@ import { inspect } from 'node:util'
  * Every code a {@link MemisError} can carry, with what it means. The README's table is checked against this one.
  */
 export const errorCodes = {
-  INVALID_OPTION: 'an option of createClient is unknown, of the wrong type, or one that memis must own',
+  INVALID_OPTION:
+    "an option of createClient is of the wrong type, unknown (those of the packages redis and nats go to them unchecked), or memis's own to set",
   INVALID_NAME: 'a database name, collection name or key is empty, too long, not well-formed or not a string',
   INVALID_ITEM: 'an item is no plain object, or holds what JSON would change; the message names the path',
   INVALID_TTL: 'a ttl is no number of seconds greater than 0 and at most 100 years',
-  INVALID_LISTENER: 'a listener is no function, or `multi` names an event that does not exist',
+  INVALID_LISTENER: 'there is no event of that name, or the listener is no function',
   ITEM_TOO_LARGE: 'an item is larger than `maxItemBytes` or than the store takes; the message gives both sizes',
   NOT_SUBSCRIBED: 'a collection was read that is not subscribed',
   UNSUBSCRIBED: '`unsubscribe()` was called while `subscribe()` was waiting',

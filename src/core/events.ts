@@ -41,14 +41,19 @@ export class Emitter<Events extends Listeners<Events>> {
     this.#emitter.setMaxListeners(0)
   }
 
-  /** Calls `listener` at every `event`, after the listeners that are there. */
+  /**
+   * Calls `listener` at every `event`, after the listeners that are there.
+   * @throws MemisError `INVALID_LISTENER` where there is no such event, or the listener is no function; as do `once` and `multi`.
+   */
   on<E extends keyof Events>(event: E, listener: Events[E]): this {
+    this.#checkEvent(event)
     this.#emitter.on(event, checkListener(listener))
     return this
   }
 
   /** Calls `listener` at the next `event` only. */
   once<E extends keyof Events>(event: E, listener: Events[E]): this {
+    this.#checkEvent(event)
     checkListener(listener)
     let told = false
     const once = ((...args: unknown[]) => {
@@ -75,24 +80,32 @@ export class Emitter<Events extends Listeners<Events>> {
   }
 
   /**
-   * Listens to several events: `multi('expire delete', listener)`. Names are separated by white space.
-   * @throws MemisError `INVALID_LISTENER` where a name is unknown; then none is listened to.
+   * Listens to several events: `multi('expire delete', listener)`. Names are separated by white space; where one is unknown, none
+   * is listened to.
    */
   multi<S extends string>(
     events: Names<S, keyof Events> extends keyof Events ? S : keyof Events & string,
     listener: ListenerOf<Events, S>,
   ): this {
     const names = new Set(String(events).split(/\s+/).filter(Boolean))
-    const known = this.#names.join(', ')
-    if (names.size === 0) throw new MemisError('INVALID_LISTENER', `no event is named; there are ${known}`)
-    for (const name of names) {
-      if (!(this.#names as readonly string[]).includes(name)) {
-        throw new MemisError('INVALID_LISTENER', `there is no event ${quote(name)}; there are ${known}`)
-      }
-    }
+    if (names.size === 0) throw this.#noEvent('no event is named')
+    for (const name of names) if (!this.#hasEvent(name)) throw this.#noEvent(`there is no event ${quote(name)}`)
     checkListener(listener)
     for (const name of names) this.on(name as keyof Events, listener as Events[keyof Events])
     return this
+  }
+
+  #hasEvent(name: unknown): boolean {
+    return (this.#names as readonly unknown[]).includes(name)
+  }
+
+  #checkEvent(name: unknown): void {
+    // `events.once` of node listens to this one, too, whatever it waits for.
+    if (name !== 'error' && !this.#hasEvent(name)) throw this.#noEvent(`there is no event ${quote(name)}`)
+  }
+
+  #noEvent(what: string): MemisError {
+    return new MemisError('INVALID_LISTENER', `${what}; there are ${this.#names.join(', ')}`)
   }
 
   /** How many listeners an event has. */

@@ -160,6 +160,11 @@ const rows: Row[] = [
   ...['', ' ', 'sets', 'set deleted', 'set,delete', 'error', '*', '__proto__', undefined, null, 1].map(
     (names): Row => [`multi, names: ${names}`, 'INVALID_LISTENER', (things) => things.multi(names as Any, () => {})],
   ),
+  ...['expired', 'SET', '', 'set delete', 'constructor', undefined].flatMap((name): Row[] => [
+    [`on, event: ${name}`, 'INVALID_LISTENER', (things) => things.on(name as Any, () => {})],
+    [`once, event: ${name}`, 'INVALID_LISTENER', (things) => things.once(name as Any, () => {})],
+  ]),
+  ['on of the client, event: set', 'INVALID_LISTENER', (_, client) => client.on('set' as Any, () => {})],
   ['multi of the client, names: set', 'INVALID_LISTENER', (_, client) => client.multi('set' as Any, () => {})],
   ['get without subscribing', 'NOT_SUBSCRIBED', (_, client) => client.database('db').collection('other').get('a')],
   ['forEach: no function', 'TypeError', (things) => things.forEach(undefined as Any)],
@@ -356,6 +361,11 @@ for (const [what, options] of badOptions) {
     assert.ok((error as Error).message.length < 300)
   })
 }
+
+test('createClient refuses a second argument, which would be lost', () => {
+  const two = createClient as (url: string, options: object) => Client
+  assert.throws(() => two('memory:', { writeTimeout: 1000 }), { code: 'INVALID_OPTION', message: /one argument/ })
+})
 
 test('an option that is owned is named', () => {
   assert.throws(() => createClient({ transport: 'redis', disableOfflineQueue: true } as Any), {

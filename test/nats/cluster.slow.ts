@@ -3,7 +3,6 @@
  * acknowledged is lost, and replicas equal the bucket within 10 s.
  */
 import assert from 'node:assert'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, createClient } from '../../src'
 import { type NatsCluster, type Server, startNatsCluster } from '../support/servers'
 import {
@@ -22,7 +21,13 @@ import {
   type Version,
 } from './support'
 
-const test = suiteOnAll('cluster', 300_000)
+const test = suiteOnAll('cluster', 600_000)
+
+/**
+ * nats-server 2.9 of which a third was killed took up to 48 s until JetStream had a leader again, where others were at work on the
+ * two cores; until then it refuses every question. Writes wait for longer than that.
+ */
+const electionDeadline = 150_000
 
 /**
  * Once the cluster has found leaders, or a server has come back, replicas equal the bucket within so many ms: on an idle machine
@@ -56,7 +61,7 @@ class Scene implements AsyncDisposable {
         noRandomize: true,
         bucket: { replicas: 3 },
         livenessTimeout: 3000,
-        writeTimeout: 30_000,
+        writeTimeout: 2 * electionDeadline,
       }),
     )
     const scene = new Scene(cluster, clients)
@@ -72,36 +77,44 @@ class Scene implements AsyncDisposable {
 
   async leader(): Promise<Server> {
     let leader: Server | undefined
-    await until('the stream has a leader', async () => (leader = await this.cluster.leader('KV_test')), 30_000)
+    await until(
+      'the stream has a leader',
+      async () => (leader = await this.cluster.leader('KV_test')),
+      electionDeadline,
+    )
     return leader as Server
   }
 
   /** Kills the stream's leader, and waits until the two that are left have found others. Returns how many ms that took. */
-  async killLeader(): Promise<{ killed: Server; election: number }> {
+  async killLeader(): Promise<{ killed: Server; took: number }> {
     const killed = await this.leader()
     await killed.kill()
-    const election = await until(
+    const took = await until(
       'others lead',
       async () => {
         const leaders = await Promise.all([this.cluster.leader('KV_test'), this.cluster.leader()])
         return leaders.every((leader) => leader !== undefined && leader !== killed)
       },
-      60_000,
+      electionDeadline,
     )
-    return { killed, election }
+    return { killed, took }
   }
 
   /** Waits until all replicas are live and equal the bucket, which holds what was acknowledged. Returns the ms since `from`. */
   async settle(from: number): Promise<number> {
     await Promise.all(this.loads.map((load) => load.stop()))
     await using raw = await this.raw()
-    await untilEqual(raw, this.collections, { deadline: 60_000 })
+    await untilEqual(raw, this.collections, { deadline: electionDeadline })
     const took = awake() - from
-    await until('all are live', () => this.collections.every(({ freshness }) => freshness.state === 'live'), 60_000)
+    await until(
+      'all are live',
+      () => this.collections.every(({ freshness }) => freshness.state === 'live'),
+      electionDeadline,
+    )
     const store = await readStore(raw, 'items')
     for (const load of this.loads) load.check(store)
     for (const replay of this.replays) replay.check()
-    await untilConsumers(raw, 3, 'test', 60_000)
+    await untilConsumers(raw, 3, 'test', electionDeadline)
     return took
   }
 
@@ -122,17 +135,17 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
   const tooks: number[] = []
   for (let i = 0; i < 3; i++) {
     await scene.more(300)
-    const { killed, election } = await scene.killLeader()
+    const { killed, took } = await scene.killLeader()
     const from = awake()
     // Two of three go on without it, also who was connected to it.
     await scene.more(100)
     const areLive = () => scene.collections.every(({ freshness }) => freshness.state === 'live')
     await until('all are live', areLive, soon)
-    elections.push(election)
+    elections.push(took)
     tooks.push(awake() - from)
     await killed.restart()
-    await until('the cluster is whole again', async () => isWhole(scene), 60_000)
-    await until('all are live again', areLive, 60_000)
+    await until('the cluster is whole again', async () => isWhole(scene), electionDeadline)
+    await until('all are live again', areLive, electionDeadline)
   }
   await scene.more(100)
   const from = awake()
@@ -150,10 +163,10 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
 test('kill -9 of the leader, and the writes end at once: replicas equal the bucket within 10 s, while it stays away', async (version) => {
   await using scene = await Scene.set(version)
   await scene.more(500)
-  const { election } = await scene.killLeader()
+  const { took: elected } = await scene.killLeader()
   const took = await scene.settle(awake())
   note(
-    `${version}: kill -9 of the leader: another after ${election.toFixed(0)} ms, replicas equal the bucket ${took.toFixed(0)} ms later`,
+    `${version}: kill -9 of the leader: another after ${elected.toFixed(0)} ms, replicas equal the bucket ${took.toFixed(0)} ms later`,
   )
   assert.ok(took <= soon, `${took}`)
 })
@@ -165,7 +178,7 @@ test('each server in turn is killed and comes back, the one that follows a consu
     await server.kill()
     await scene.more(50)
     await server.restart()
-    await until('the cluster is whole again', async () => isWhole(scene), 60_000)
+    await until('the cluster is whole again', async () => isWhole(scene), electionDeadline)
   }
   const took = await scene.settle(awake())
   note(`${version}: each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
@@ -190,10 +203,14 @@ test('two of three are killed: writes wait, replicas say that they are stale or 
   await one.restart()
   const from = awake()
   await scene.more(100)
-  await until('all are live', () => scene.collections.every(({ freshness }) => freshness.state === 'live'), 60_000)
+  await until(
+    'all are live',
+    () => scene.collections.every(({ freshness }) => freshness.state === 'live'),
+    electionDeadline,
+  )
   const back = awake() - from
   await two.restart()
-  await until('the cluster is whole again', async () => isWhole(scene), 60_000)
+  await until('the cluster is whole again', async () => isWhole(scene), electionDeadline)
   await scene.settle(awake())
   note(`${version}: two of three killed: all live again ${back.toFixed(0)} ms after one was back`)
 })
@@ -205,10 +222,18 @@ test('the two others stand still: what was written meanwhile is asked for again 
   const others = scene.cluster.servers.filter((server) => server !== leader)
   // Connected to the leader, which goes on and can store nothing by itself.
   const collection = scene.collections[scene.cluster.servers.indexOf(leader)] as (typeof scene.collections)[number]
+  await using raw = await Raw.connect(leader.url)
+  let told = 0
+  raw.connection.subscribe('$KV.test.items.k0', {
+    callback: () => {
+      told++
+    },
+  })
+  await raw.connection.flush()
   for (const server of others) server.pause()
   const writes = Array.from({ length: 50 }, (_, i) => collection.set(`k${i}`, { v: i }))
   const deletes = Array.from({ length: 10 }, (_, i) => collection.delete(`k${i}`))
-  await sleep(3500) // an acknowledgement is waited for 2 s
+  await until('the first has come again', () => told > 1)
   for (const server of others) server.resume()
   const from = awake()
   await Promise.all(writes)
