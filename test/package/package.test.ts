@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -54,13 +54,20 @@ test('nothing comes along with memis: no peers, no rxjs', async () => {
   assert.equal(installed, ['memis'])
 })
 
-test('the tarball holds the built files and the papers, and nothing else', async () => {
+test('the tarball holds the built files, the papers and what the README links to, and nothing else', async () => {
   const home = join(project, 'node_modules/memis')
-  const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
+  const readme = await readFile(join(home, 'README.md'), 'utf8')
+  const linked = [...readme.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, path]) => path as string)
+  assert.ok(linked.length > 5)
+  const all = await readdir(home, { recursive: true, withFileTypes: true })
+  const files = all
+    .filter((each) => each.isFile())
+    .map(({ parentPath, name }) => relative(home, join(parentPath, name)))
+  const isBuilt = (file: string) => /^dist\/.*\.(m?js|d\.m?ts)$/.test(file)
+  assert.ok(files.some(isBuilt))
+  const papers = new Set(['LICENSE', 'README.md', 'package.json', ...linked])
+  assert.equal(files.filter((file) => !isBuilt(file)).sort(), [...papers].sort())
   for (const paper of papers) assert.ok((await readFile(join(home, paper))).length > 0, paper)
-  assert.equal((await readdir(home)).sort(), [...papers, 'dist'].sort())
-  const files = (await readdir(join(home, 'dist'), { recursive: true, withFileTypes: true })).filter((f) => f.isFile())
-  for (const { name } of files) assert.match(name, /\.(m?js|d\.m?ts)$/)
 })
 
 for (const [file, what] of [

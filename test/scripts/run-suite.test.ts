@@ -60,13 +60,13 @@ test('a file that hangs is ended, and what it has started too', async () => {
 
 test('a file that is not even loaded in time is begun once more, and that is told; what had begun is not', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'memis-silent-'))
-  const verdict = await run('silent-at-first', 20_000, 4000, { MEMIS_SILENT: join(dir, 'mark') })
+  const verdict = await run('silent-at-first', 30_000, 12_000, { MEMIS_SILENT: join(dir, 'mark') })
   assert.is(readFileSync(join(dir, 'mark'), 'utf8'), 'xx')
   rmSync(dir, { recursive: true })
   assert.equal([verdict.passed, verdict.failed, verdict.faults], [1, 0, []])
-  assert.equal(verdict.notes, ['begun again: it had not been loaded after 4 s'])
-  const hanging = await run('hangs', 6000, 4000)
-  assert.match(hanging.faults.join(', '), /^not done after 6 s, ended by SIGKILL/)
+  assert.equal(verdict.notes, ['begun again: it had not been loaded after 12 s'])
+  const hanging = await run('hangs', 15_000, 12_000)
+  assert.match(hanging.faults.join(', '), /^not done after 15 s, ended by SIGKILL/)
   assert.is(hanging.notes.length, 1)
 })
 

@@ -157,6 +157,7 @@ export class Ledger {
 
   #write(batch: Batch, write: () => { written: Written; news?: News }): { written: Written; news?: News } {
     const { writer, sequence, writes, follows } = batch
+    if (follows !== undefined && follows !== sequence - 1) this.#fail('fence', `batch ${sequence} follows ${follows}`)
     const known = this.#sequences.get(writer) ?? []
     const [last = 0] = known
     const before = this.stored.at.n

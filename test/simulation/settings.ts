@@ -43,6 +43,8 @@ export interface WorldSettings {
 }
 
 const keys = ['a', 'b', 'c', 'd', 'e', '__proto__']
+/** Of latencies (ms): where a batch is under way for as long, another one waits behind it. */
+const slow = 30
 
 export function chooseSettings(random: Random): WorldSettings {
   const share = random.pick([0.15, 0.3, 0.6, 1])
@@ -55,12 +57,11 @@ export function chooseSettings(random: Random): WorldSettings {
     writeTimeout: random.pick([30, 400, 3000, 10_000]),
     maxPending: random.pick([1, 3, 8, 100_000, 100_000]),
     auditInterval: random.pick([20, 300, 2000]),
-    latency: random.pick([0, 0.5, 5, 30]),
+    latency: random.pick([0, 0.5, 5, slow]),
     faultRate: random.pick([0, 0.02, 0.05, 0.15]),
     faults: new Set(faultNames.filter(() => random.chance(share))),
     ttlRate: random.pick([0, 0.2, 0.6]),
     longestTtl: random.pick([5, 60, 1000, 20_000]),
   }
-  // Only where a batch is under way for long, another one behind it matters.
-  return { ...settings, batchWrites: settings.latency === 30 ? 2 : 1000 }
+  return { ...settings, batchWrites: settings.latency === slow ? 2 : 1000 }
 }
