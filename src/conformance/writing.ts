@@ -178,6 +178,15 @@ export function writing(test: Define): void {
     await scene.eventuallyEqual([reader, await scene.replica()], expected)
   })
 
+  test('W4 2,500 sets of a hundred keys in one turn: the last of each stays', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const sets = Array.from({ length: 2500 }, (_, n): [string, Item] => [`key ${(n * 7) % 100}`, { n }])
+    await Promise.all(sets.map(([key, item]) => writer.items.set(key, item)))
+    await scene.eventuallyEqual([writer, reader, await scene.replica()], new Map(sets))
+    writer.assertRising()
+    reader.assertRising()
+  })
+
   test('W5 delete resolves to whether the store had the key', async (scene) => {
     const [writer, other] = await scene.two()
     assert.equal(await writer.items.delete('k'), false)
@@ -358,6 +367,21 @@ export function writing(test: Define): void {
     await scene.eventuallyEqual([writer, reader, await scene.replica()], last)
     reader.assertRising()
     writer.assertRising()
+  })
+
+  test.outage('W4 W6 an outage begins in the midst of 2,500 sets: no write lands over a newer one', async (scene) => {
+    const [writer, reader] = await scene.two()
+    for (let n = 0; n < 7500; ) {
+      const sets = Array.from({ length: 2500 }, (): [string, Item] => [`key ${(++n * 7) % 100}`, { n }])
+      const all = Promise.all(sets.map(([key, item]) => writer.items.set(key, item)))
+      await turn()
+      await scene.cut(writer)
+      await scene.heal(writer)
+      await all
+      await scene.eventuallyEqual([writer, reader, await scene.replica()], new Map(sets))
+    }
+    writer.assertRising()
+    reader.assertRising()
   })
 
   test.outage('W6 a write that waits longer than writeTimeout is refused, and is never sent', async (scene) => {

@@ -12,6 +12,7 @@ import {
   type Write,
 } from '../../src/index'
 import { MemoryTransport } from '../../src/transports/memory/transport'
+import { turn } from '../support/fake-transport'
 
 /** What is put in place of the intact transport's methods. All transports of a case are given the same `shared`. */
 type Break = (intact: MemoryTransport, shared: Map<string, unknown>) => Partial<Transport>
@@ -93,6 +94,18 @@ const broken: readonly Broken[] = [
           writes: order.map((i) => batch.writes[i] as Write),
         })
         return { epoch, outcomes: batch.writes.map((_, i) => outcomes[order.indexOf(i)] ?? { n: 0, existed: false }) }
+      },
+    }),
+  },
+  {
+    does: 'takes a full batch after the one that follows it',
+    clause: 'W4',
+    break: (intact) => ({
+      pipelines: true,
+      async write(place, { follows, ...batch }) {
+        if (follows === undefined && batch.writes.length === 1000) await turn()
+        // The store itself would refuse the one that comes too late, if it were of the same writer.
+        return intact.write(place, { ...batch, writer: `${batch.writer} ${batch.sequence}` })
       },
     }),
   },
