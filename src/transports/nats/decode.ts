@@ -24,6 +24,7 @@ export interface Headers {
 }
 
 const statusLine = 'NATS/1.0'
+const idLine = `${statusLine}\r\n${header.id}:`
 const lineOf = new Map<string, string>(Object.values(header).map((name) => [name, `\r\n${name}:`]))
 
 /** Headers as they lie in a stream: `NATS/1.0`, then a line each. Searched, since most messages have one, which nobody asks for. */
@@ -53,7 +54,7 @@ function pieceOf({ buffer }: Uint8Array): Buffer {
 }
 
 /**
- * The headers of a message, out of the bytes before its data: the client's own decoding copies and checks them one by one, with
+ * The headers of a message that a consumer delivers, if they say anything; out of the bytes before its data: the client's own decoding copies and checks them one by one, with
  * which the first contents of a collection take a tenth longer. Where they do not stand there, it is the client's word that counts.
  */
 export function headersOf(message: Msg & { size?(): number }): Headers | undefined {
@@ -64,6 +65,8 @@ export function headersOf(message: Msg & { size?(): number }): Headers | undefin
   if (length === 0) return undefined
   const end = data.byteOffset
   const text = length < 0 || end < length ? '' : pieceOf(data).toString('latin1', end - length, end)
+  // Of most messages it is the id alone, which nobody asks for: the rest of the way is shorter without headers.
+  if (text.startsWith(idLine) && text.indexOf('\r\n', idLine.length) === text.length - 4) return undefined
   return text.startsWith(statusLine) ? new HeaderText(text) : message.headers
 }
 

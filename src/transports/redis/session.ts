@@ -8,6 +8,9 @@ import type { Keys } from './names'
 import { readScript, scrubScript } from './scripts'
 
 /** A part that is read is bounded, so that the server is not held up for long. */
+const { setImmediate } = globalThis
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
 const pageKeys = 1000
 const pageBytes = 1024 * 1024
 /** What arrives while the past is read waits, up to so many characters; beyond, it is read again instead. */
@@ -173,9 +176,11 @@ export class Session {
     this.#epoch = epochOf(page)
     this.#sink.begin(after === null ? 'whole' : 'delta', this.#epoch, common)
     for (;;) {
-      // The server reads on while this part is told.
+      // The server reads on while this part is told: node-redis sends in the next turn of the event loop.
       const next = page.reached < page.head ? this.#read(page.reached, present) : null
       next?.catch(() => {}) // heard below, unless this part ends the session
+      if (next !== null) await turn()
+      if (this.#over) return
       this.#sink.changes(page.changes())
       if (this.#over) return
       this.#position = page.reached
