@@ -20,11 +20,11 @@ if not server then return redis.error_reply('MEMISLAYOUT INFO tells no master_re
  * invisible, or deletes look like items that were lost. Both expire together where nothing is left that does not: the second
  * result is whether they did.
  */
-const intactness = `local function isIntact(cards, log, ttl, now)
-  local logged, timed, expire = string.match(cards or '', '^(%d+) (%d+) (%d+)$')
-  if not logged then return true end
+const intactness = `local function isIntact(left, logged, timed, now)
+  local hadLogged, hadTimed, expire = string.match(left or '', '^(%d+) (%d+) (%d+)$')
+  if not hadLogged then return true end
   if expire ~= '0' and now >= tonumber(expire) then return true, true end
-  return (logged == '0' or redis.call('ZCARD', log) > 0) and (timed == '0' or redis.call('ZCARD', ttl) > 0)
+  return (hadLogged == '0' or logged > 0) and (hadTimed == '0' or timed > 0)
 end`
 
 /**
@@ -58,9 +58,8 @@ ${intactness}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- An error where one is of another type.
-redis.call('ZCARD', log)
-local timedBefore = redis.call('ZCARD', ttl)
-local intact, expired = isIntact(known[5], log, ttl, now)
+local loggedBefore, timedBefore = redis.call('ZCARD', log), redis.call('ZCARD', ttl)
+local intact, expired = isIntact(known[5], loggedBefore, timedBefore, now)
 local putBack = redis.call('HLEN', origins) > 0
 local allowed = redis.acl_check_cmd
 if not (allowed('DEL', log) and allowed('HSET', meta, 'f', 'v') and allowed('HGET', meta, 'f') and allowed('HDEL', meta, 'f')
@@ -136,13 +135,13 @@ for _, keys in ipairs(swept) do
   end
   each4000('ZREM', log, keys)
   each4000('ZREM', ttl, keys)
+  timed = timed - #keys
   if putBack then each4000('HDEL', origins, keys) end
 end
 if forgotten > 0 and tostring(forgotten) ~= known[6] then redis.call('HSET', meta, 'forgotten', forgotten) end
 
 -- Where nothing is left that does not expire, nobody may come to remove the marks: they go by themselves.
 local logged, expire = redis.call('ZCARD', log), 0
-timed = redis.call('ZCARD', ttl)
 if timed > 0 and logged == timed then
   expire = math.max(now, tonumber(redis.call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2])) + retention
   for _, key in ipairs({ log, ttl, origins }) do redis.call('PEXPIREAT', key, expire) end
@@ -367,10 +366,11 @@ local head = known[3] or '0'
 if not tonumber(head) then head = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2] or '0' end
 local page = redis.call('ZRANGEBYSCORE', log, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, count)
 -- Without a log all marks have gone.
-local forgotten = redis.call('ZCARD', log) == 0 and head or tonumber(known[4] or '0') and (known[4] or '0') or head
+local logged = redis.call('ZCARD', log)
+local forgotten = logged == 0 and head or tonumber(known[4] or '0') and (known[4] or '0') or head
 ${identity}
 ${intactness}
-local intact = known[5] == server and isIntact(known[6], log, ttl, now)
+local intact = known[5] == server and isIntact(known[6], logged, redis.call('ZCARD', ttl), now)
 local reply = { known[1] or '1', known[2] or '', head, forgotten, head, intact and '0' or '1' }
 if #page == 2 * count and tonumber(page[#page]) < tonumber(head) then reply[5] = page[#page] end
 local bytes, entries = 0, {}
@@ -430,7 +430,7 @@ for i = 1, #KEYS, 3 do
   local meta, log, ttl, index = KEYS[i], KEYS[i + 1], KEYS[i + 2], (i - 1) / 3
   local known = redis.call('HMGET', meta, 'epochs', 'head', 'cards')
   local epoch = string.match(known[1] or '', '([^%s:]+):%d+$') or ''
-  if not isIntact(known[3], log, ttl, now) then epoch = '' end
+  if not isIntact(known[3], redis.call('ZCARD', log), redis.call('ZCARD', ttl), now) then epoch = '' end
   local head = known[2] or '0'
   local overdue = redis.call('ZCOUNT', ttl, '(0', old) + redis.call('ZCOUNT', ttl, -old, '(0') > 0
   if overdue or ARGV[index + 2] ~= epoch .. ' ' .. head then
