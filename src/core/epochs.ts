@@ -7,6 +7,9 @@ export interface Epoch {
   readonly floor: number
 }
 
+/** The one that goes on. There is always one. */
+export const currentEpoch = (epochs: readonly Epoch[]): Epoch => epochs.at(-1) as Epoch
+
 export interface History {
   /** Oldest first; the last is the one that goes on. */
   readonly epochs: readonly Epoch[]

@@ -60,7 +60,7 @@ export class Lane {
     return this.#flights.length > 0 || this.#queue.length > 0
   }
 
-  /** Sends a write, of so many bytes. Settles when the store has answered, with whether it had the key before. */
+  /** Queues a write, of so many bytes; the caller hears what came of it. */
   push(write: Write, bytes: number, caller: Caller): void {
     const writer = this.#writer
     if (writer.refusal !== null) return caller.refused(withStored(writer.refusal, 'no'))
@@ -144,7 +144,8 @@ export class Lane {
   #add(pending: Pending): void {
     const latest = this.#latest
     const { write, bytes, callers } = pending
-    if (latest !== null && write.kind === 'clear') {
+    if (latest === null) this.#writer.admit(1, bytes)
+    else if (write.kind === 'clear') {
       // Deletes stay in front of it: whether they find something is theirs to tell.
       const isDelete = (each: Pending) => each.write.kind === 'delete'
       const older = this.#queue.filter((each) => !isDelete(each))
@@ -153,7 +154,7 @@ export class Lane {
       this.#queue = this.#queue.filter(isDelete)
       latest.clear()
       pending.callers = older.flatMap((each) => each.callers).concat(callers)
-    } else if (latest !== null && write.kind !== 'clear') {
+    } else {
       const older = latest.get(write.key)
       if (older !== undefined) {
         this.#writer.admit(0, bytes - older.bytes)
@@ -164,7 +165,7 @@ export class Lane {
       }
       this.#writer.admit(1, bytes)
       latest.set(write.key, pending)
-    } else this.#writer.admit(1, bytes)
+    }
     this.#queue.push(pending)
   }
 

@@ -8,7 +8,7 @@ import { Doubts, type Fate, type Older } from './doubts'
 import { MemisError, quote } from './errors'
 import { type Due, ExpiryQueue } from './expiry'
 import { isKey } from './names'
-import type { Change, Gone, Position, Revision, Taken, Write } from './transport'
+import type { Change, Gone, KeyWrite, Position, Revision, Taken, Write } from './transport'
 
 /** Why a replica changed: by its first contents, by news, or by catching up after it was out of touch. */
 export type Cause = 'snapshot' | 'live' | 'resync'
@@ -49,8 +49,6 @@ class Timed implements Due {
 }
 
 const numberOf = (held: number | Timed) => (typeof held === 'number' ? held : held.n)
-
-type KeyWrite = Extract<Write, { key: string }>
 
 /** That a key was gone as of `n`: an older change of it that arrives late must not bring it back. */
 interface Mark {
@@ -201,9 +199,10 @@ export class Replica<T extends object> {
     const held = this.numbers.get(key)
     const leftMs = held instanceof Timed ? Math.round(held.deadline - this.#clock.now()) : null
     // No store takes a ttl of less than a millisecond: that is over.
-    if (leftMs !== null && leftMs < 1) this.#drop('expire', key, 0, 'live')
+    const isOver = leftMs !== null && leftMs < 1
+    if (isOver) this.#drop('expire', key, 0, 'live')
     if (this.#discarded) return undefined
-    if (item === undefined || (leftMs !== null && leftMs < 1)) return { kind: 'delete', key, restores }
+    if (item === undefined || isOver) return { kind: 'delete', key, restores }
     return { kind: 'set', key, item: encodeItem(key, item, Infinity), ttlMs: leftMs, restores }
   }
 

@@ -3,6 +3,7 @@
  * replica is.
  */
 
+import { backoff } from './backoff'
 import type { LossReport } from './doubts'
 import { isPermanent, type MemisError, outOfTouch } from './errors'
 import { Replica, type ReplicaListener } from './replica'
@@ -30,15 +31,13 @@ export interface SubscriptionSettings {
   readonly dataLoss: 'restore' | 'accept'
 }
 
-export interface SubscriptionListener<T> extends ReplicaListener<T> {
+interface SubscriptionListener<T> extends ReplicaListener<T> {
   ready(info: ReadyInfo): void
   stale(error: MemisError): void
   /** The first contents cannot be had: the fault will not pass by itself. */
   refused(error: MemisError): void
 }
 
-/** Sessions that fail one after the other begin after 25 to 50 ms, then twice that, up to this (ms). */
-const longestBackoff = 2000
 /** What the store lost is put back so many keys at a time. */
 const restoreStep = 500
 /** Within so many ms, at random: a hundred that began in one moment would each offer the store all that the first puts back. */
@@ -70,8 +69,8 @@ export class Subscription<T extends object> {
   #owed: ReadyInfo['cause'] | null = null
   /** What this replica puts back into the store is no caller's write: it has a writer of its own. */
   readonly #restorer = crypto.randomUUID()
-  #restored = 0
-  #restoring: unknown
+  #restoreSequence = 0
+  #restoreTimer: unknown
   /** What is in doubt is given up once everything up to this number is told. */
   #giveUpAt = Infinity
   #failures = 0
@@ -208,7 +207,7 @@ export class Subscription<T extends object> {
   }
 
   #restoreAfter(session: object, ms: number): void {
-    this.#restoring = this.#transport.clock.setTimeout(() => this.#restore(session), ms)
+    this.#restoreTimer = this.#transport.clock.setTimeout(() => this.#restore(session), ms)
   }
 
   /** Puts back what the store lost. Others do the same: in another order, so that they share the work. */
@@ -223,7 +222,7 @@ export class Subscription<T extends object> {
       }
       if (writes.length === 0 || this.#session !== session) break
       try {
-        const batch = { writer: this.#restorer, sequence: ++this.#restored, writes }
+        const batch = { writer: this.#restorer, sequence: ++this.#restoreSequence, writes }
         const { epoch, outcomes } = await this.#transport.write(this.#place, batch)
         if (this.#session !== session) return
         if (epoch !== writes[0]?.restores?.epoch) {
@@ -252,7 +251,7 @@ export class Subscription<T extends object> {
   }
 
   #giveUpLater(session: object): void {
-    this.#restoring = this.#transport.clock.setTimeout(() => {
+    this.#restoreTimer = this.#transport.clock.setTimeout(() => {
       this.#giveUpAt = 0
       this.#settle(session)
     }, restoreTimeout)
@@ -260,15 +259,15 @@ export class Subscription<T extends object> {
 
   #cancelRestore(): void {
     this.#giveUpAt = Infinity
-    if (this.#restoring !== undefined) this.#transport.clock.clearTimeout(this.#restoring)
-    this.#restoring = undefined
+    if (this.#restoreTimer !== undefined) this.#transport.clock.clearTimeout(this.#restoreTimer)
+    this.#restoreTimer = undefined
   }
 
   #stale(error: MemisError): void {
     this.#end()
     const wasLive = this.#state === 'live'
     if (wasLive) this.#enter('stale')
-    if (this.#up) this.#beginAfter(Math.min(longestBackoff, 50 * 2 ** this.#failures++) * (0.5 + Math.random() / 2))
+    if (this.#up) this.#beginAfter(backoff(50, this.#failures++))
     if (wasLive) this.#listener.stale(error)
     else if (isPermanent(error) && this.waiting) this.#listener.refused(error)
     else this.#listener.report(error)

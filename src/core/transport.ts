@@ -132,6 +132,9 @@ export type Write = { readonly restores?: Restores } & (
   | /** Deletes everything. Always alone in its batch. */ { readonly kind: 'clear' }
 )
 
+/** A write of one key. */
+export type KeyWrite = Extract<Write, { key: string }>
+
 /**
  * A write that puts back what the store lost. It is taken only if the store is still in `epoch`, and the store knows nothing of the key, or its number for
  * it is `floor` or lower, or it was itself put back from an older origin; else it is refused. A delete
@@ -160,7 +163,7 @@ export type Outcome =
    * took the item where that is known. For a clear, everything numbered `n` or lower is gone. `leftMs` is the time that
    * a set has left, where that is not `ttlMs`: the store allows less, or had taken the write some time ago.
    */
-  | { readonly n: number; readonly existed: boolean; readonly gone?: Gone; readonly leftMs?: number | null }
+  | { readonly n: number; readonly existed: boolean; readonly gone?: Gone; readonly leftMs?: number }
   /** A restoring write that was not taken: the store knows better, and watchers that were told all up to `asOf` know why. */
   | { readonly refused: true; readonly asOf: number }
   /** Refused by the store; the error's `stored` is set. */

@@ -14,7 +14,7 @@ export class WriteResult<R> extends Promise<R> {
     return Promise
   }
 
-  /** Once nobody has listened for a turn, who is called with the error. Only for a write that fails: most do not, and need no handler. */
+  /** Calls `unheard` with the error, unless somebody has listened by the next turn. Only for a write that fails: most do not, and need no handler. */
   static listen(result: WriteResult<unknown>, unheard: (error: Error) => void): void {
     // Whoever awaits has had time to say so when the next turn comes.
     Promise.prototype.then.call(result, undefined, (error) =>

@@ -266,9 +266,18 @@ test('what a replica of memis holds is what each server has, by its own word', a
   await using scene = await Scene.set(version)
   await scene.more(500)
   await scene.settle(awake())
-  // Each server in turn leads, or is asked by whoever leads: the leader's word is the same.
-  for (const { url } of scene.cluster.servers) {
-    await using raw = await Raw.connect(url)
+  // The stream's leader answers: each in turn.
+  await using raw = await scene.raw()
+  for (const server of scene.cluster.servers) {
+    await until(
+      'it leads',
+      async () => {
+        if ((await scene.leader()) === server) return true
+        await raw.askInVain('STREAM.LEADER.STEPDOWN.KV_test')
+        return false
+      },
+      electionDeadline,
+    )
     const store = await readStore(raw, 'items')
     for (const collection of scene.collections) assert.deepStrictEqual(differences(new Map(collection), store), [])
   }

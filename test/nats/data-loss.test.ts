@@ -74,9 +74,9 @@ class Scene implements AsyncDisposable {
     return join(this.server.dir, 'jetstream')
   }
 
-  /** Waits until all are ready again, so many times each, and equal the store. Returns the ms since `from`. */
-  async equal(from: number, times = 1): Promise<number> {
-    await until('all are ready', () => this.readies.length === 3 * times)
+  /** Waits until all are ready again and equal the store. Returns the ms since `from`. */
+  async equal(from: number): Promise<number> {
+    await until('all are ready', () => this.readies.length === 3)
     await using raw = await Raw.connect(this.server.url)
     await untilEqual(raw, this.collections)
     const took = awake() - from

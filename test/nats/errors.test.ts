@@ -19,7 +19,6 @@ import {
   suiteOnAll,
   until,
   untilEqual,
-  type Version,
   within,
 } from './support'
 
@@ -151,7 +150,7 @@ test('a stream that takes only small messages, and an item larger than the serve
   await batch[1]
   const larger = await rejection(items.set('larger', { text: 'x'.repeat(2 * 1024 * 1024) }))
   assert.strictEqual(larger.code, 'ITEM_TOO_LARGE')
-  assert.match(larger.message, /\d{7}.*\d{7}|\d.*MiB/)
+  assert.match(larger.message, /\d{7}.*\d{7}/)
   assert.deepStrictEqual([...(await readStore(site.raw, 'items')).keys()].sort(), ['next', 'small'])
 })
 
@@ -227,49 +226,45 @@ test('somebody else writes to the same key all the time (wrong last sequence): d
   running = false
   await load
   assert.ok(deleted > 0, 'none was deleted')
-  const last = await items.delete('k')
+  const isThere = (await readStore(site.raw, 'items')).has('k')
+  assert.strictEqual(await items.delete('k'), isThere)
   assert.strictEqual(await items.delete('k'), false)
-  assert.strictEqual(typeof last, 'boolean')
   assert.strictEqual((await readStore(site.raw, 'items')).size, 0)
 })
 
 /** Settings of a stream that is there, with which memis could not keep its promises, and the name that the error gives. */
-const settings: Record<string, [change: object, only?: Version[]]> = {
-  retention: [{ retention: 'interest' }],
-  no_ack: [{ no_ack: true }],
-  deny_purge: [{ deny_purge: true, allow_rollup_hdrs: false }],
-  discard: [{ discard: 'old', max_bytes: 1_000_000 }],
-  subjects: [{ subjects: ['$KV.test.items.>'] }],
-  duplicate_window: [{ duplicate_window: 1e9 }],
+const settings: Record<string, object> = {
+  retention: { retention: 'interest' },
+  no_ack: { no_ack: true },
+  deny_purge: { deny_purge: true, allow_rollup_hdrs: false },
+  discard: { discard: 'old', max_bytes: 1_000_000 },
+  subjects: { subjects: ['$KV.test.items.>'] },
+  duplicate_window: { duplicate_window: 1e9 },
 }
-for (const [name, [change, only]] of Object.entries(settings)) {
-  test(
-    `a bucket of which ${name} cannot serve: UNSUPPORTED_STORE that names it, to read and to write, and the client goes on`,
-    async (version) => {
-      await using site = await natsSite(version)
-      await site.raw.ask('STREAM.CREATE.KV_test', {
-        ...{ name: 'KV_test', subjects: ['$KV.test.>'], retention: 'limits', discard: 'new', storage: 'file' },
-        ...{ max_msgs_per_subject: 1, num_replicas: 1, duplicate_window: 120e9, allow_rollup_hdrs: true },
-        ...change,
-      })
-      await using client = site.client()
-      new Complaints(client)
-      for (const call of [
-        () => itemsOf(client).subscribe(),
-        () => itemsOf(client).set('k', {}),
-        () => itemsOf(client).delete('k'),
-      ]) {
-        const error = await within(rejection(call()), 5000)
-        assert.strictEqual(error.code, 'UNSUPPORTED_STORE', error.message)
-        assert.match(error.message, new RegExp(`\\b${name}\\b`))
-      }
-      const other = client.database('other').collection<object>('items')
-      await other.subscribe()
-      await other.set('k', { v: 1 })
-      assert.deepStrictEqual(other.get('k'), { v: 1 })
-    },
-    only,
-  )
+for (const [name, change] of Object.entries(settings)) {
+  test(`a bucket of which ${name} cannot serve: UNSUPPORTED_STORE that names it, to read and to write, and the client goes on`, async (version) => {
+    await using site = await natsSite(version)
+    await site.raw.ask('STREAM.CREATE.KV_test', {
+      ...{ name: 'KV_test', subjects: ['$KV.test.>'], retention: 'limits', discard: 'new', storage: 'file' },
+      ...{ max_msgs_per_subject: 1, num_replicas: 1, duplicate_window: 120e9, allow_rollup_hdrs: true },
+      ...change,
+    })
+    await using client = site.client()
+    new Complaints(client)
+    for (const call of [
+      () => itemsOf(client).subscribe(),
+      () => itemsOf(client).set('k', {}),
+      () => itemsOf(client).delete('k'),
+    ]) {
+      const error = await within(rejection(call()), 5000)
+      assert.strictEqual(error.code, 'UNSUPPORTED_STORE', error.message)
+      assert.match(error.message, new RegExp(`\\b${name}\\b`))
+    }
+    const other = client.database('other').collection<object>('items')
+    await other.subscribe()
+    await other.set('k', { v: 1 })
+    assert.deepStrictEqual(other.get('k'), { v: 1 })
+  })
 }
 
 test('more replicas than there are servers: STORE_REFUSED or UNSUPPORTED_STORE, in the words of the server', async (version) => {

@@ -9,7 +9,6 @@ import type { Server } from '../support/servers'
 import {
   Complaints,
   differences,
-  itemOf,
   natsServer,
   Raw,
   Replay,
@@ -156,10 +155,7 @@ test('what the KV client puts, deletes and purges, replicas tell: those that are
   await scene.tells('coldplay', 'set')
   await kv.purge('artists.coldplay')
   await scene.tells('coldplay', 'delete')
-  await kv
-    .purge('artists.never there')
-    .then(() => assert.fail('a space in a key'))
-    .catch(() => kv.purge('artists.never-there'))
+  await kv.purge('artists.never-there')
   await kv.create('artists.coldplay', '{"genre":"Alternative"}')
   await scene.tells('coldplay', 'set')
   assert.deepStrictEqual(told, [
@@ -345,12 +341,9 @@ test('whatever headers a message has, replicas old and new agree, and go on', as
   for (const [i, [each, isItem]] of headers.entries()) {
     await raw.publish(subjectOf(database, 'artists', `key ${i}`), JSON.stringify({ i }), each)
     await artists.set('a', { v: i + 1 })
-    const message = await raw.last(database, subjectOf(database, 'artists', `key ${i}`))
-    assert.ok(message)
     await until(`${JSON.stringify(each)} arrives`, () => (artists.get('a') as { v: number }).v === i + 1)
-    if (isItem && itemOf(message) !== undefined) {
-      await until(`${JSON.stringify(each)} is an item`, () => artists.has(`key ${i}`))
-    } else assert.strictEqual(artists.has(`key ${i}`), false, JSON.stringify(each))
+    if (isItem) await until(`${JSON.stringify(each)} is an item`, () => artists.has(`key ${i}`))
+    else assert.strictEqual(artists.has(`key ${i}`), false, JSON.stringify(each))
   }
   const joined = await scene.join()
   assert.deepStrictEqual(differences(new Map(joined), new Map(artists)), [])

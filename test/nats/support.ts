@@ -174,7 +174,7 @@ const escaped = (text: string, allowed: RegExp, mark: string) =>
     .join('')
 
 /** Of names in which the layout sees nothing special: those of the tests. */
-export const bucketOf = (database: string): string => escaped(database, /[A-Za-z0-9_-]/, '_')
+const bucketOf = (database: string): string => escaped(database, /[A-Za-z0-9_-]/, '_')
 export const startOf = (database: string, collection: string): string =>
   `$KV.${bucketOf(database)}.${escaped(collection, /[\w/-]/, '=')}.`
 export const subjectOf = (database: string, collection: string, key: string): string =>

@@ -7,6 +7,7 @@ import { note, until } from '../support/testing'
 import type { Site } from './site'
 
 const keys = 100
+const writes = 10_000
 
 interface Told {
   items: [string, unknown][]
@@ -19,7 +20,7 @@ interface Told {
 }
 
 /** Both replicas, their events and the store agree. */
-export async function concurrentWriters({ server, read }: Site, writes = 10_000): Promise<void> {
+export async function concurrentWriters({ server, read }: Site): Promise<void> {
   const seed = Date.now() % 1_000_000
   await using one = new Child('writer.ts', server.url, 'one', String(seed), String(writes), String(keys))
   await using two = new Child('writer.ts', server.url, 'two', String(seed + 1), String(writes), String(keys))

@@ -8,11 +8,12 @@ import type { Site } from './site'
 
 /** After the link's return, replicas equal the store within so many ms. */
 const soon = 5000
+const livenessTimeout = 1500
 
 const itemsOf = (client: Client): Collection<object> => client.database('test').collection('items')
 
 /** Waits until the replica is stale, which it may be already on a machine that stood still; returns how many ms that took. */
-export const untilStale = (replica: Collection<object>): Promise<number> =>
+const untilStale = (replica: Collection<object>): Promise<number> =>
   until('it is stale', () => replica.freshness.state === 'stale', 60_000)
 
 const untilLive = (replica: Collection<object>): Promise<number> =>
@@ -56,7 +57,7 @@ async function twoSides(
 }
 
 /** The proxy stops forwarding, or the server is stopped, twice. */
-export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: string, livenessTimeout = 1500) {
+export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: string) {
   const noticed: number[] = []
   const repaired: number[] = []
   await twoSides(site, { livenessTimeout }, async ({ cut, complaints, loads, replay, proxy }) => {

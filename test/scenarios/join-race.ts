@@ -6,6 +6,7 @@ import { dice, note } from '../support/testing'
 import type { Site } from './site'
 
 const writes = 5000
+const joins = 200
 /** More than one read of memis holds. */
 const keys = 1100
 
@@ -21,7 +22,7 @@ interface Confirmed {
 }
 
 /** While 5,000 writes and deletes run: every joiner equals the store, and its events its contents. */
-export async function joinRace(site: Site, joins = 200): Promise<void> {
+export async function joinRace(site: Site): Promise<void> {
   await using writer = site.client()
   const seed = Date.now() % 1_000_000
   const random = dice(seed)

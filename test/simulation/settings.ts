@@ -1,7 +1,7 @@
 /** What kind of world a seed makes: each kind leaves much out, so that the rest meets the more often. */
 import type { Random } from './random'
 
-export const faultNames = [
+const faultNames = [
   'cut',
   'drop',
   'duplicate',

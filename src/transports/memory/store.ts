@@ -1,6 +1,6 @@
 /** What a {@link MemoryHub} keeps of one collection: bytes and numbers, by the rules of the real stores. No I/O. */
 import type { Clock } from '../../core/clock'
-import { type Epoch, precedes, resume } from '../../core/epochs'
+import { currentEpoch, type Epoch, precedes, resume } from '../../core/epochs'
 import { MemisError } from '../../core/errors'
 import { type Due, ExpiryQueue } from '../../core/expiry'
 import type { Batch, Change, Gone, Outcome, Position, Restores, Revision, Write, Written } from '../../core/transport'
@@ -74,7 +74,7 @@ export class StoredCollection {
   }
 
   get at(): Revision {
-    return { epoch: (this.#epochs.at(-1) as Epoch).id, n: this.#head }
+    return { epoch: currentEpoch(this.#epochs).id, n: this.#head }
   }
 
   /** Takes a batch. The news are undefined where nothing changed. */
@@ -161,8 +161,7 @@ export class StoredCollection {
     if (write.kind === 'delete') {
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
       // a replica may be about to put the item back, also over a mark that was put back itself.
-      const known =
-        before !== undefined && before.n > (this.#epochs.at(-1) as Epoch).floor && before.origin === undefined
+      const known = before !== undefined && before.n > currentEpoch(this.#epochs).floor && before.origin === undefined
       if (known && !existed && restores === undefined) return { n: this.#head, existed, gone: before.gone }
       return { n: remove(key, restores?.origin), existed }
     }
@@ -174,7 +173,7 @@ export class StoredCollection {
 
   /** Whether all deletes of this epoch that came after the floor are still remembered. */
   #remembers({ floor }: Restores): boolean {
-    return this.#forgotten <= Math.max(floor, (this.#epochs.at(-1) as Epoch).floor)
+    return this.#forgotten <= Math.max(floor, currentEpoch(this.#epochs).floor)
   }
 
   /** In the order of their names, as in real stores that of time. */

@@ -1,7 +1,5 @@
 /** The batches of each writer that are under way or go again, and what the stream has confirmed of them in whatever try. No I/O. */
-import type { Batch, Outcome, Taken, Write, Written } from '../../core/transport'
-
-export type KeyWrite = Extract<Write, { key: string }>
+import type { Batch, Outcome, Taken, Written } from '../../core/transport'
 
 export class Attempt {
   readonly batch: Batch
@@ -12,8 +10,8 @@ export class Attempt {
   /** What came of it when it was handed over first. */
   taking!: Promise<Written>
   isDone = false
-  /** When those with a ttl were confirmed: the time that they have left counts from then. */
-  readonly #confirmedAt = new Map<number, number>()
+  /** Of those with a ttl, when they are due (performance.now()): the time that they have left counts from when they were confirmed. */
+  readonly #deadlines = new Map<number, number>()
 
   constructor(batch: Batch) {
     this.batch = batch
@@ -29,20 +27,17 @@ export class Attempt {
     })
   }
 
-  /** A write with a ttl is confirmed now. */
-  timed(i: number): void {
-    this.#confirmedAt.set(i, performance.now())
+  /** A write with a ttl is confirmed, and has so many ms left. */
+  timed(i: number, leftMs: number): void {
+    this.#deadlines.set(i, performance.now() + leftMs)
   }
 
   /** What was confirmed of a write, with the time that it has left by now. */
   confirmed(i: number): Taken | undefined {
     const outcome = this.outcomes[i]
     if (outcome === undefined || !('n' in outcome)) return undefined
-    if (outcome.leftMs == null) return outcome
-    const now = performance.now()
-    const at = this.#confirmedAt.get(i) ?? now
-    this.#confirmedAt.set(i, now)
-    return { ...outcome, leftMs: outcome.leftMs - (now - at) }
+    const deadline = this.#deadlines.get(i)
+    return deadline === undefined ? outcome : { ...outcome, leftMs: deadline - performance.now() }
   }
 }
 

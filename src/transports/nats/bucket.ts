@@ -1,5 +1,5 @@
 /** A database's stream: made where it is missing, used as it is where it is there, and what its settings mean for memis. */
-import type { Epoch } from '../../core/epochs'
+import { currentEpoch, type Epoch } from '../../core/epochs'
 import { disconnected, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { header } from './decode'
@@ -40,6 +40,15 @@ export interface BucketState {
   readonly isReplicated: boolean
 }
 
+/** A message as the stream has it. */
+export interface StoredMessage {
+  readonly seq: number
+  readonly time: string
+  /** In base64, as is `data`. */
+  readonly hdrs?: string
+  readonly data?: string
+}
+
 /** Ids of messages are remembered for so long (ms), or longer: for as long as any client may write again what it wrote. */
 const shortestWindow = 30_000
 /**
@@ -53,7 +62,7 @@ const remakeDelay = 500
  */
 const makingDelay = 50
 /** Durations of JetStream are in ns. */
-const nsPerMs = 1e6
+export const nsPerMs = 1e6
 
 /** So often a stream is asked for that is just being made. */
 const mostTries = 100
@@ -111,7 +120,7 @@ export class Bucket {
     this.#link.ask(`CONSUMER.DELETE.${this.stream}.${made.name}`).catch(() => {})
   }
 
-  /** What is known of it. */
+  /** What is known of it; asks, and makes it where it is missing, where nothing is. */
   async open(): Promise<BucketState> {
     return this.#state ?? this.refresh()
   }
@@ -130,6 +139,16 @@ export class Bucket {
     return typeof created === 'string' && nanoseconds(created) === epochs[0]?.id
   }
 
+  /** A message by the word of the stream's leader: by its number, or the last of a subject, which may be a pattern. */
+  async message(
+    which: { readonly seq: number } | { readonly last_by_subj: string },
+  ): Promise<StoredMessage | undefined> {
+    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.stream}`, which)
+    if (error?.err_code === noMessage) return undefined
+    if (error !== undefined) throw translate(error)
+    return message
+  }
+
   /** It may not be there any more, or be another one. */
   forget(): void {
     this.#state = null
@@ -139,7 +158,7 @@ export class Bucket {
   async fork(epoch: string, floor: number): Promise<BucketState> {
     const { epochs, seq } = await this.#readForks()
     const state = await this.refresh()
-    const last = state.epochs.at(-1) as Epoch
+    const last = currentEpoch(state.epochs)
     // Somebody was faster, before or between the two questions.
     if (last.id !== epoch || epochs.length !== state.epochs.length - 1) return state
     // Greater than the epoch it comes from, and less than that of a stream made later.
@@ -179,16 +198,16 @@ export class Bucket {
     // Should it vanish, it is made again as it was.
     this.#config = { ...config, metadata: undefined }
     const { epochs } = isEmpty ? { epochs: [] } : await this.#readForks()
-    const markerTtl: number = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
-    const expires = config.allow_msg_ttl === true && markerTtl > 0
+    const markTtl: number = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
+    const expires = config.allow_msg_ttl === true && markTtl > 0
     const maxAge = config.max_age > 0 ? config.max_age / nsPerMs : Infinity
     const { retention } = this.#host
     this.#state = {
       epochs: [{ id: nanoseconds(info.created), floor: 0 }, ...epochs],
       head: info.state.last_seq,
       expires,
-      markTtl: markerTtl,
-      retention: expires ? Math.min(retention, markerTtl) : maxAge < Infinity ? 0 : retention,
+      markTtl,
+      retention: expires ? Math.min(retention, markTtl) : maxAge < Infinity ? 0 : retention,
       maxAge,
       isLastOnly: config.max_msgs_per_subject === 1,
       isReplicated: config.num_replicas > 1,
@@ -206,18 +225,15 @@ export class Bucket {
   }
 
   async #readForks(): Promise<{ epochs: Epoch[]; seq: number }> {
-    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.stream}`, {
-      last_by_subj: this.#forksSubject,
-    })
-    if (error !== undefined && error.err_code !== noMessage) throw translate(error)
+    const { seq = 0, data = '' } = (await this.message({ last_by_subj: this.#forksSubject })) ?? {}
     try {
-      const epochs: unknown = JSON.parse(Buffer.from(message?.data ?? '', 'base64').toString() || '[]')
-      if (Array.isArray(epochs) && epochs.every(isEpoch)) return { epochs, seq: message?.seq ?? 0 }
+      const epochs: unknown = JSON.parse(Buffer.from(data, 'base64').toString() || '[]')
+      if (Array.isArray(epochs) && epochs.every(isEpoch)) return { epochs, seq }
     } catch {
       // As below.
     }
     this.#host.report(new MemisError('UNDECODABLE', `${this.stream}: ${this.#forksSubject} holds no list of epochs`))
-    return { epochs: [], seq: message.seq }
+    return { epochs: [], seq }
   }
 
   /** As KV clients make it; and for memis, that repeated writes are known again, and that what expires leaves a mark. */

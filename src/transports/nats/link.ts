@@ -5,6 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe as observe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { NatsConnection, Status } from 'nats'
+import { backoff, longestBackoff } from '../../core/backoff'
 import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { translate } from './errors'
@@ -12,8 +13,6 @@ import type { Nats } from './library'
 
 const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
 
-/** Tries to connect are apart by 50 to 100 ms, then twice that, up to this (ms). */
-const longestBackoff = 2000
 /** An answer of the server that takes longer (ms) is taken for lost. */
 const longestAnswer = 5000
 const longestAck = 2000
@@ -216,7 +215,7 @@ export class Link {
     if (!('dial' in source) && source.isClosed()) {
       return this.#listener.down(new MemisError('INVALID_OPTION', 'the connection to NATS that was given is closed'))
     }
-    const wait = Math.min(longestBackoff, 100 * 2 ** this.#failures++) * (0.5 + Math.random() / 2)
+    const wait = backoff(100, this.#failures++)
     const again = () => ('dial' in source ? this.#dial(source) : this.#adopt(source))
     this.#redial = setTimeout(again, isPermanent(error) ? longestBackoff : wait)
     this.#listener.down(error)

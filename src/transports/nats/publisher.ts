@@ -85,10 +85,7 @@ export class Publisher {
 
   /** The user may not publish there. */
   forbid(subject: string): void {
-    this.#rejectAll(
-      (each) => each.subject === subject,
-      () => forbidden(subject),
-    )
+    this.#rejectAll((each) => each.subject === subject, forbidden(subject))
   }
 
   /** The connection is lost: of what was under way nobody knows. */
@@ -99,10 +96,7 @@ export class Publisher {
     // A connection of the user's goes on.
     this.#subscription?.unsubscribe()
     this.#subscription = null
-    this.#rejectAll(
-      () => true,
-      () => disconnected(error.message, error),
-    )
+    this.#rejectAll(() => true, disconnected(error.message, error))
   }
 
   #listen(connection: NatsConnection): void {
@@ -134,19 +128,16 @@ export class Publisher {
     this.#timer = undefined
     const { ackPatience: patience } = this.#link
     const before = performance.now() - patience
-    this.#rejectAll(
-      ({ since }) => since <= before,
-      () => disconnected(`NATS did not answer within ${patience} ms`),
-    )
+    this.#rejectAll(({ since }) => since <= before, disconnected(`NATS did not answer within ${patience} ms`))
     const [next] = this.#waiting.values()
     if (next !== undefined) this.#timer = setTimeout(() => this.#expire(), Math.max(1, next.since - before))
   }
 
-  #rejectAll(matches: (waiting: Waiting) => boolean, error: () => MemisError): void {
+  #rejectAll(matches: (waiting: Waiting) => boolean, error: MemisError): void {
     for (const [id, waiting] of this.#waiting) {
       if (!matches(waiting)) continue
       this.#waiting.delete(id)
-      waiting.waiter.failed(error(), waiting.index)
+      waiting.waiter.failed(error, waiting.index)
     }
   }
 }

@@ -3,12 +3,12 @@
  * what comes, in the order of the stream, and numbers it without a gap.
  */
 import type { Msg, Subscription } from 'nats'
-import { type Resumption, resume } from '../../core/epochs'
+import { currentEpoch, type Resumption, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
-import type { Bucket, BucketState } from './bucket'
+import { type Bucket, type BucketState, nsPerMs } from './bucket'
 import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
-import { noMessage, noStream, translate } from './errors'
+import { noStream, translate } from './errors'
 import type { Link } from './link'
 import { keyOf, type Names } from './names'
 import type { Sweeper } from './sweeper'
@@ -16,7 +16,6 @@ import type { Trail } from './trail'
 
 const { setImmediate } = globalThis
 
-const nsPerMs = 1e6
 /** So many beats without a word, and the consumer is gone. */
 const mostSilentBeats = 3
 
@@ -70,8 +69,7 @@ export class Session {
       await this.#trail.deleteConsumers().catch(() => {}) // who may not, leaves them to the server
       const { after, common } = await this.#resume(from)
       if (this.#over) return
-      const { epochs } = this.#state
-      const epoch = (epochs.at(-1) as { id: string }).id
+      const epoch = currentEpoch(this.#state.epochs).id
       this.#trail.begin(epoch, after === null)
       if (after === null) this.#sweeper.forget(this.#names.start)
       this.#reached = after ?? 0
@@ -160,7 +158,7 @@ export class Session {
   /** Where to go on from, once it is known whether the stream still is what it was. */
   async #resume(from: Position | null): Promise<Resumption> {
     this.#state = await this.#bucket.refresh()
-    if (from !== null && from.epoch === this.#state.epochs.at(-1)?.id) {
+    if (from !== null && from.epoch === currentEpoch(this.#state.epochs).id) {
       // An answer that others were waiting for may be older than what was told.
       if (from.n > this.#state.head) this.#state = await this.#bucket.refresh()
       const floor = await this.#trail.unbroken(from, this.#state.head)
@@ -233,12 +231,7 @@ export class Session {
 
   /** The number of the collection's last message, by the word of the stream's leader; 0 where there is none. */
   async #last(): Promise<number> {
-    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, {
-      last_by_subj: `${this.#names.start}>`,
-    })
-    if (error === undefined) return message.seq
-    if (error.err_code === noMessage) return 0
-    throw translate(error)
+    return (await this.#bucket.message({ last_by_subj: `${this.#names.start}>` }))?.seq ?? 0
   }
 
   /** Called by the client, where a throw would end the connection. */
@@ -290,13 +283,11 @@ export class Session {
     origin?: Revision,
   ): void {
     const { stream } = this.#bucket
-    const { expires, retention } = this.#state
-    const ttl = headers === undefined || (expires && headers.get(header.ttl)) ? Infinity : ttlOf(headers)
-    if (mark && !(expires && headers?.get(header.ttl))) {
-      this.#sweeper.add(stream, subject, n, 'mark', Math.max(retention, this.#host.retention) - age)
-    } else if (ttl < Infinity) {
-      this.#sweeper.add(stream, subject, n, 'item', ttl - age, origin)
-    } else this.#sweeper.drop(subject, n)
+    if (this.#state.expires && headers?.get(header.ttl)) return void this.#sweeper.drop(subject, n)
+    if (mark) return this.#sweeper.add(stream, subject, n, 'mark', this.#host.retention - age)
+    const ttl = headers === undefined ? Infinity : ttlOf(headers)
+    if (ttl < Infinity) this.#sweeper.add(stream, subject, n, 'item', ttl - age, origin)
+    else this.#sweeper.drop(subject, n)
   }
 
   #hearBeat(message: Msg): void {

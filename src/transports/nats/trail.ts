@@ -2,7 +2,6 @@
 import type { Position } from '../../core/transport'
 import type { Bucket } from './bucket'
 import type { Stamp } from './decode'
-import { noMessage, translate } from './errors'
 import type { Link } from './link'
 
 /** So many of the messages told last are remembered, to know the stream again. */
@@ -54,9 +53,8 @@ export class Trail {
     let isBroken = n > head
     for (let i = stamps.length - 1, step = 1; i >= 0; i -= step, step *= 2) {
       const { n: number, time } = stamps[i] as Stamp
-      const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { seq: number })
-      if (error?.err_code === noMessage) continue // there is a newer one of its subject
-      if (error !== undefined) throw translate(error)
+      const message = await this.#bucket.message({ seq: number })
+      if (message === undefined) continue // there is a newer one of its subject
       if (Math.abs(Date.parse(message.time) - time) < 1) return isBroken ? number : n
       isBroken = true
     }

@@ -60,7 +60,7 @@ interface Parts {
   readonly sweeper: Sweeper
 }
 
-export class NatsTransport implements Transport {
+class NatsTransport implements Transport {
   readonly name = 'nats'
   readonly lacks: readonly Lack[] = []
   readonly clock = systemClock

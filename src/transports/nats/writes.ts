@@ -1,15 +1,15 @@
 /** How the writes of a batch become messages: in order for each key, and otherwise all at once. */
-import { decodeRevision, type Epoch, encodeRevision, precedes } from '../../core/epochs'
+import { currentEpoch, decodeRevision, encodeRevision, precedes } from '../../core/epochs'
 import { disconnected, MemisError } from '../../core/errors'
-import type { Batch, Gone, Outcome, Restores, Write, Written } from '../../core/transport'
-import { type Attempt, Attempts, type KeyWrite, type Try } from './attempts'
+import type { Batch, Gone, KeyWrite, Outcome, Restores, Write, Written } from '../../core/transport'
+import { type Attempt, Attempts, type Try } from './attempts'
 import { type Bucket, type BucketState, wholeSeconds } from './bucket'
 import { decodeHeaders, decodeMessage, header, ttlOf } from './decode'
-import { isOvertaken, noMessage, noStream, translate } from './errors'
+import { isOvertaken, noStream, translate } from './errors'
 import { Flight } from './flight'
 import type { Link } from './link'
 import { type Names, subjectOf } from './names'
-import { type Ack, Headers, type Publisher, type Waiter } from './publisher'
+import { type Ack, Headers, type Publisher } from './publisher'
 import type { Sweeper } from './sweeper'
 
 type SetWrite = Extract<Write, { kind: 'set' }>
@@ -49,8 +49,8 @@ export class Writes {
   /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
   readonly #ids = new Map<string, string>()
   readonly #attempts = new Attempts()
-  /** The highest number that was acknowledged. */
-  #highest = 0
+  /** The number that was acknowledged last: lower than the one before only where the stream was made anew, or lost its end. */
+  #lastAcked = 0
 
   constructor(link: Link, publisher: Publisher, sweeper: Sweeper, bucket: Bucket, names: Names, retention: number) {
     this.#link = link
@@ -78,7 +78,7 @@ export class Writes {
     if (isGivenAgain) await after?.taking.catch(() => {})
     let state = await (isGivenAgain ? this.#bucket.refresh() : this.#bucket.open())
     this.#checkNewest(batch)
-    const last = this.#highest
+    const last = this.#lastAcked
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') outcomes = [await this.#clear(batch, state)]
@@ -91,7 +91,7 @@ export class Writes {
     }
     this.#attempts.done(attempt)
     // Numbers that began anew are another stream's, and of another epoch.
-    if (this.#highest !== last && this.#highest < Math.max(last, state.head)) state = await this.#bucket.refresh()
+    if (this.#lastAcked !== last && this.#lastAcked < Math.max(last, state.head)) state = await this.#bucket.refresh()
     return { epoch: epochOf(state), outcomes }
   }
 
@@ -152,8 +152,10 @@ export class Writes {
         const subject = subjectOf(this.#names, write.key)
         const take = () => {
           if (this.#attempts.isGivenUp(batch)) return flight.failed(givenUp(), i)
-          if (!isDelete)
-            return this.#sendSet(write, subject, new Headers().with(header.id, `${id}.${i}`), state, flight, i)
+          if (!isDelete) {
+            const headers = this.#headersOf(write, new Headers().with(header.id, `${id}.${i}`), state)
+            return this.#publisher.send(subject, write.item.json, headers, flight, i)
+          }
           this.#delete(subject, `${id}.${i}`, batch, state).then(
             (outcome) => flight.settle(outcome, i),
             (error) => flight.failed(error, i),
@@ -183,7 +185,7 @@ export class Writes {
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
       const leftMs = ttlMs - age
-      attempt.timed(i)
+      attempt.timed(i, leftMs)
       if (!state.expires) this.#sweeper.add(this.#bucket.stream, subjectOf(this.#names, write.key), n, 'item', leftMs)
       return { n, existed: false, leftMs }
     }
@@ -196,7 +198,7 @@ export class Writes {
   }
 
   async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
-    const { floor } = state.epochs.at(-1) as Epoch
+    const { floor } = currentEpoch(state.epochs)
     for (let tries = 0; tries < mostTries; tries++) {
       const { n, gone, id: lastId, origin, found } = (await this.#read(subject)) ?? nothing
       if (lastId === id) return { n, existed: found } // it was taken before
@@ -291,7 +293,7 @@ export class Writes {
       const headers = new Headers().with(header.origin, encodeRevision(origin)).with(header.expected, expected)
       const ack =
         write.kind === 'set'
-          ? await this.#publishSet(write, subject, headers, state)
+          ? await this.#publish(subject, write.item.json, this.#headersOf(write, headers, state))
           : await this.#publishMark(subject, headers, state)
       if (ack !== null) return { n: ack.seq, existed: false }
       const stored = await this.#read(subject)
@@ -303,27 +305,17 @@ export class Writes {
     throw contended()
   }
 
-  #sendSet(
-    { item, ttlMs, restores }: SetWrite,
-    subject: string,
-    headers: Headers,
-    state: BucketState,
-    waiter: Waiter,
-    i: number,
-  ): void {
-    let all = headers
-    if (ttlMs !== null) {
-      all = all.with(header.exactTtl, ttlMs)
-      // The server's mark of what expired does not tell where that had come from: of what is put back, the sweeper leaves it.
-      if (state.expires && restores === undefined) all = all.with(header.ttl, `${wholeSeconds(ttlMs)}s`)
-    }
-    this.#publisher.send(subject, item.json, all, waiter, i)
+  #headersOf({ ttlMs, restores }: SetWrite, headers: Headers, state: BucketState): Headers {
+    if (ttlMs === null) return headers
+    const exact = headers.with(header.exactTtl, ttlMs)
+    // The server's mark of what expired does not tell where that had come from: of what is put back, the sweeper leaves it.
+    return state.expires && restores === undefined ? exact.with(header.ttl, `${wholeSeconds(ttlMs)}s`) : exact
   }
 
   /** Null where what is in its place is not what was expected. */
-  async #publishSet(write: SetWrite, subject: string, headers: Headers, state: BucketState): Promise<Ack | null> {
-    const ack = new Promise<Ack>((acked, failed) => this.#sendSet(write, subject, headers, state, { acked, failed }, 0))
-    return ack.then((given) => this.#taken(given)).catch(unlessOvertaken)
+  async #publish(subject: string, text: string, headers: Headers): Promise<Ack | null> {
+    const ack = await this.#publisher.publish(subject, text, headers)
+    return ack.error !== undefined && isOvertaken(ack.error) ? null : this.#taken(ack)
   }
 
   /** Leaves a mark that what was there is gone; null where what is there is not what was expected. */
@@ -331,8 +323,7 @@ export class Writes {
     // Of a DEL, the server would leave a second mark when the ttl of the first is over.
     const mark = headers.with(header.operation, 'PURGE')
     const all = state.expires ? mark.with(header.ttl, `${wholeSeconds(state.markTtl)}s`) : mark
-    const given = this.#publisher.publish(subject, '', all)
-    const ack = await given.then((each) => this.#taken(each)).catch(unlessOvertaken)
+    const ack = await this.#publish(subject, '', all)
     if (ack !== null && !state.expires) {
       this.#sweeper.add(this.#bucket.stream, subject, ack.seq, 'mark', this.#retention)
     }
@@ -343,17 +334,16 @@ export class Writes {
     const { error, seq, duplicate } = ack
     if (error !== undefined) {
       if (error.err_code === noStream) this.#bucket.forget()
-      throw Object.assign(translate(error), { isOvertaken: isOvertaken(error) })
+      throw translate(error)
     }
-    if (!duplicate) this.#highest = seq
+    if (!duplicate) this.#lastAcked = seq
     return ack
   }
 
   /** The last message of a subject; undefined where there is none. */
   async #read(subject: string): Promise<Stored | undefined> {
-    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { last_by_subj: subject })
-    if (error?.err_code === noMessage) return undefined
-    if (error !== undefined) throw translate(error)
+    const message = await this.#bucket.message({ last_by_subj: subject })
+    if (message === undefined) return undefined
     const { seq: n, hdrs, time } = message
     const headers = decodeHeaders(hdrs)
     if (ttlOf(headers) < Infinity) await this.#bucket.learnClock()
@@ -366,22 +356,17 @@ export class Writes {
 
   async #ageOf(n: number): Promise<number> {
     await this.#bucket.learnClock()
-    const { message } = await this.#link.ask(`STREAM.MSG.GET.${this.#bucket.stream}`, { seq: n })
+    const message = await this.#bucket.message({ seq: n })
     return message === undefined ? 0 : this.#bucket.ageOf(Date.parse(message.time))
   }
 }
 
-const epochOf = ({ epochs }: BucketState): string => (epochs.at(-1) as { id: string }).id
+const epochOf = ({ epochs }: BucketState): string => currentEpoch(epochs).id
 
 /** A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again. */
 function outcomeOf(error: MemisError): Outcome {
   if (error.code === 'DISCONNECTED') throw error
   return { error }
-}
-
-function unlessOvertaken(error: MemisError & { isOvertaken?: boolean }): null {
-  if (error.isOvertaken) return null
-  throw error
 }
 
 const isSetsOnly = ({ writes }: Batch): boolean => writes.every(({ kind }) => kind === 'set')

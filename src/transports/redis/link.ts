@@ -3,6 +3,7 @@
  * node-redis's own reconnecting and queueing are off: what is sent again, and when, is memis's to decide.
  */
 import type { RedisClientType } from 'redis'
+import { backoff, longestBackoff } from '../../core/backoff'
 import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import type { Script } from './scripts'
@@ -10,8 +11,6 @@ import type { Script } from './scripts'
 const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
 const now = performance.now.bind(performance)
 
-/** Tries to connect are apart by 50 to 100 ms, then twice that, up to this (ms). */
-const longestBackoff = 2000
 const oldestServer = 7
 
 export interface LinkListener {
@@ -169,7 +168,7 @@ export class Link {
   #lost(client: RedisClientType, error: MemisError): void {
     if (this.#closed || (client !== this.#commands && client !== this.#subscriber)) return
     this.#giveUp()
-    const wait = Math.min(longestBackoff, 100 * 2 ** this.#failures++) * (0.5 + Math.random() / 2)
+    const wait = backoff(100, this.#failures++)
     this.#redial = setTimeout(() => this.#dial(), isPermanent(error) ? longestBackoff : wait)
     this.#listener.down(error)
   }

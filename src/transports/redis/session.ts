@@ -7,10 +7,10 @@ import type { Link } from './link'
 import type { Keys } from './names'
 import { readScript, scrubScript } from './scripts'
 
-/** A part that is read is bounded, so that the server is not held up for long. */
 const { setImmediate } = globalThis
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
+/** A part that is read is bounded, so that the server is not held up for long. */
 const pageKeys = 1000
 const pageBytes = 1024 * 1024
 /** What arrives while the past is read waits, up to so many characters; beyond, it is read again instead. */

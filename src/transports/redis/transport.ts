@@ -39,7 +39,7 @@ const clearStep = 1000
 
 const { setInterval, clearInterval } = globalThis
 
-export class RedisTransport implements Transport {
+class RedisTransport implements Transport {
   readonly name = 'redis'
   readonly lacks: readonly Lack[] = []
   readonly clock = systemClock
@@ -55,7 +55,7 @@ export class RedisTransport implements Transport {
   #timer: NodeJS.Timeout | undefined
   #isAuditing = false
   /** The audit has to ask for each collection by itself. */
-  #slots = false
+  #isClustered = false
 
   constructor(prototype: RedisClientType | null) {
     this.#prototype = prototype
@@ -179,12 +179,12 @@ export class RedisTransport implements Transport {
       }
     }
     try {
-      if (this.#slots) await Promise.all(asked.map((one) => ask([one])))
+      if (this.#isClustered) await Promise.all(asked.map((one) => ask([one])))
       else await ask(asked)
     } catch (error) {
       // A cluster, even of one node, has no script look at more than one slot.
-      this.#slots ||= (error as MemisError).message.includes('CROSSSLOT')
-      if (this.#slots) return
+      this.#isClustered ||= (error as MemisError).message.includes('CROSSSLOT')
+      if (this.#isClustered) return
       // Without an answer nothing is proved, and the age in `freshness` tells; a dead link is the heartbeat's to find.
       if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
     } finally {
