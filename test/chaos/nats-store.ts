@@ -2,7 +2,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Raw, readStore, type Version } from '../nats/support'
-import { freePort, startNats } from '../support/servers'
+import { freePort } from '../support/free-port'
+import { startNats } from '../support/servers'
 import type { ChaosStore } from './store'
 
 const stream = 'KV_chaos'

@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { createClient as createRedisClient } from 'redis'
 import { type Client, createClient, type MemisError } from '../../src'
 import { Child } from '../support/child'
-import { freePort } from '../support/servers'
+import { freePort } from '../support/free-port'
 import { type FakeServer, startFakeServer } from './fake-server'
 import { Complaints, Raw, redisServer, rejection, suite, until, within } from './support'
 

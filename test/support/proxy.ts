@@ -1,7 +1,7 @@
 /** A way to a server on the loopback that can be cut, or held up without a word. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { freePort } from './servers'
+import { freePort } from './free-port'
 
 export type Direction = 'there' | 'back'
 

@@ -1,15 +1,17 @@
 /** The servers that other tests lean on do what their names say, and nothing of them stays. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectNats, type JetStreamManager } from 'nats'
 import { createClient } from 'redis'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { freePort, type Server, startNats, startNatsCluster, startRedis } from './servers'
+import { freePort } from './free-port'
+import { type Server, startNats, startNatsCluster, startRedis } from './servers'
 import { until } from './testing'
 
 const test = suite('servers')
@@ -30,6 +32,38 @@ const answers = (port: number) =>
     const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
     socket.on('connect', () => socket.destroy())
   })
+
+test('a port that a process holds is given to no other until that ends, though nobody listens there', async () => {
+  const holder = spawn(process.execPath, [
+    ...process.execArgv,
+    ...[
+      '-e',
+      `require(${JSON.stringify(join(__dirname, 'free-port'))}).freePort().then((port) => (console.log(port), setInterval(() => {}, 1e6)))`,
+    ],
+  ])
+  const [line] = await once(holder.stdout, 'data')
+  const file = join(tmpdir(), `memis-ports-${userInfo().uid}`, String(Number(line)))
+  assert.is(readFileSync(file, 'utf8'), String(holder.pid))
+  // As if by chance all others were tried first.
+  const random = Math.random
+  const tried: number[] = []
+  Math.random = () => {
+    tried.push(Number(line))
+    return tried.length === 1 ? (Number(line) - 10_000 + 0.5) / 20_000 : random()
+  }
+  try {
+    assert.is.not(await freePort(), Number(line))
+    holder.kill('SIGKILL')
+    await once(holder, 'exit')
+    tried.length = 0
+    await freePort()
+    // Found to be left behind, it is free again.
+    assert.not.ok(existsSync(file))
+  } finally {
+    Math.random = random
+    holder.kill('SIGKILL')
+  }
+})
 
 test('the server runs scripts, and has cjson', async () => {
   const server = await startRedis()

@@ -6,10 +6,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './free-port'
 import { type ServerName, serverBinary } from './server-binary'
 
 export { type ServerName, serverBinary } from './server-binary'
@@ -184,24 +185,6 @@ function clusterOf(servers: readonly Server[], monitors: readonly number[], stop
   }
 
   return { servers, leader, forms, stop }
-}
-
-/** A port of the loopback that nobody listens on. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    // Below the range that systems take for outgoing connections: there, a client that redials a server which is down
-    // can get the server's port as its own, connect to itself, and keep the server from coming back.
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const free = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    )
-    if (!free) continue
-    server.close()
-    await once(server, 'close')
-    return port
-  }
 }
 
 /** What differs from one kind of server to another. */

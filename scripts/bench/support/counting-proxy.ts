@@ -1,7 +1,7 @@
 /** A way to a server that can be cut, and that counts what the server sends. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
-import { freePort } from '../../../test/support/servers'
+import { freePort } from '../../../test/support/free-port'
 
 export class CountingProxy {
   received = 0

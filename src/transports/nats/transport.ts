@@ -106,8 +106,8 @@ class NatsTransport implements Transport {
   }
 
   async write(place: Place, batch: Batch): Promise<Written> {
-    if (this.#parts === null) throw disconnected('not connected to NATS')
-    const { bucket, writes } = this.#lane(place, this.#parts)
+    // Where the package is missing the link is never up, and nobody calls.
+    const { bucket, writes } = this.#lane(place, this.#parts as Parts)
     return writes.take(batch).catch((error: MemisError) => {
       // Nobody may have answered because the stream is gone: then it is made again.
       if (error.code === 'DISCONNECTED') bucket.forget()

@@ -1,6 +1,6 @@
 /** What comes from Redis, as changes. Nothing here trusts what it is given. */
 import { decodeRevision, type Epoch, type History } from '../../core/epochs'
-import type { Change } from '../../core/transport'
+import type { Batch, Change, Outcome, Written } from '../../core/transport'
 
 /** The first line of a notification. */
 export interface Header {
@@ -151,4 +151,21 @@ function decodeFields(fields: readonly string[]): unknown {
     return undefined
   }
   return item
+}
+
+/** Reads the reply of the script that writes. `last`: the number of the last write that was given one. */
+export function decodeWritten(reply: unknown, { writes }: Batch): Written & { readonly last: number } {
+  const [epoch = '', first, codes = '', age] = String(reply).split(' ')
+  // Where all was refused, no number was given.
+  const isNone = /^r*$/.test(codes)
+  const before = Number(first) - 1
+  const outcomes = Array.from(codes, (code, i): Outcome => {
+    const n = Number(first) + i
+    if (code === 'r') return { refused: true, asOf: isNone ? before : n }
+    if (code === 'x') return { n, existed: false, gone: 'expire' }
+    const write = writes[i]
+    if (age === undefined || write?.kind !== 'set' || write.ttlMs === null) return { n, existed: code === '1' }
+    return { n, existed: code === '1', leftMs: write.ttlMs - Number(age) }
+  })
+  return { epoch, outcomes, last: isNone ? before : before + codes.length }
 }

@@ -3,10 +3,10 @@
 // @ts-ignore: redis is an optional peer; without it these types are any
 import type { RedisClientOptions, RedisClientType } from 'redis'
 import { systemClock } from '../../core/clock'
-import { encodeRevision } from '../../core/epochs'
-import { disconnected, MemisError, quote, withStored } from '../../core/errors'
-import type { Batch, Host, Lack, Outcome, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
-import { addLengths, type Form, indexOfForm } from './fields'
+import { MemisError, quote, withStored } from '../../core/errors'
+import type { Batch, Host, Lack, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
+import { decodeWritten } from './decode'
+import { encodeBatch } from './encode'
 import { Link } from './link'
 import { type Keys, keysOf } from './names'
 import { auditScript, clearScript, writeScript } from './scripts'
@@ -83,65 +83,22 @@ class RedisTransport implements Transport {
   }
 
   async write(place: Place, batch: Batch): Promise<Written> {
-    if (this.#link === null) throw disconnected('not connected to Redis')
+    // Where the package is missing the link is never up, and nobody calls.
+    const link = this.#link as Link
     const keys = this.#keys(place)
-    if (batch.writes[0]?.kind === 'clear') return this.#clear(this.#link, keys, batch)
-    const names = this.#names(keys, batch)
-    const { restores } = batch.writes[0] ?? {}
-    const texts: string[] = []
-    const shapes: number[] = []
-    const forms: Form[] = []
-    const past: string[] = []
-    let bytes = 0
-    for (const write of batch.writes) {
-      if (write.kind === 'clear') continue // always alone in its batch
-      names.push(keys.items + write.key)
-      let head = `${bytes === 0 ? '[' : ','}[${JSON.stringify(write.key)}`
-      let tail = ']'
-      if (write.restores !== undefined) {
-        const { floor, origin } = write.restores
-        past.push(String(floor), origin.epoch, String(origin.n))
-        tail = `,${JSON.stringify(encodeRevision(origin))}]`
-      }
-      if (write.kind === 'delete') {
-        shapes.push(-1)
-        texts.push(head, tail)
-      } else {
-        const { item, ttlMs } = write
-        head += `,${ttlMs ?? 0},`
-        bytes += item.bytes
-        const form = indexOfForm(item.item, forms)
-        shapes.push(ttlMs ?? 0, bytes - item.bytes + Buffer.byteLength(head) + 1, form + 1)
-        addLengths(item.json, item.bytes, forms[form] as Form, shapes)
-        texts.push(head, item.json, tail)
-      }
-      bytes += Buffer.byteLength(head) + Buffer.byteLength(tail)
-    }
-    // Joined once: adding up would leave a tree of small strings to be collected, which costs more than all else here.
-    const payload = `${texts.join('')}${bytes === 0 ? '[]' : ']'}`
-    const fields = forms.map((each) => each.names.flatMap((name, i) => [name, each.bytes[i]]))
-    const what = [payload, restores ? `=${restores.epoch}` : '', JSON.stringify(shapes), JSON.stringify(fields)]
-    const reply = await this.#link.run(writeScript, names, [...this.#opening(keys, batch), ...what, ...past])
-    const [epoch = '', first, codes = '', age] = String(reply).split(' ')
+    if (batch.writes[0]?.kind === 'clear') return this.#clear(link, keys, batch)
+    const { items, args } = encodeBatch(keys.items, batch)
+    const names = [...this.#names(keys, batch), ...items]
+    const reply = await link.run(writeScript, names, [...this.#opening(keys, batch), ...args])
+    const written = decodeWritten(reply, batch)
     const trust = this.#trust.get(keys.channel)
-    // Where all was refused, no number was given.
-    const isNone = /^r*$/.test(codes)
-    if (trust !== undefined) learn(trust, { epoch, n: Number(first) - 1 + (isNone ? 0 : codes.length) })
-    const outcomes = Array.from(codes, (code, i): Outcome => {
-      const n = Number(first) + i
-      if (code === 'r') return { refused: true, asOf: isNone ? Number(first) - 1 : n }
-      if (code === 'x') return { n, existed: false, gone: 'expire' }
-      const write = batch.writes[i]
-      if (age === undefined || write?.kind !== 'set' || write.ttlMs === null) return { n, existed: code === '1' }
-      return { n, existed: code === '1', leftMs: write.ttlMs - Number(age) }
-    })
-    return { epoch, outcomes }
+    if (trust !== undefined) learn(trust, { epoch: written.epoch, n: written.last })
+    return written
   }
 
   watch(place: Place, from: Position | null, sink: Sink): Watch {
     const keys = this.#keys(place)
-    // Between the loss of a link and the next one nothing is called.
-    const link = this.#link as Link
+    const link = this.#link as Link // as above
     const found = (known?: Known) => this.#found(link, keys, known)
     const trust = this.#trust.get(keys.channel) ?? newTrust()
     this.#trust.set(keys.channel, trust)
