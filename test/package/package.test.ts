@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -54,10 +54,16 @@ test('nothing comes along with memis: no peers, no rxjs', async () => {
   assert.equal(installed, ['memis'])
 })
 
-test('the tarball holds the built files, the papers and what the README links to, and nothing else', async () => {
+const isMarkdown = (file: string) => file.endsWith('.md')
+
+test('the tarball holds the built files, the papers and what they link to, and nothing else', async () => {
   const home = join(project, 'node_modules/memis')
-  const readme = await readFile(join(home, 'README.md'), 'utf8')
-  const linked = [...readme.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, path]) => path as string)
+  const linksOf = async (file: string) => {
+    const text = await readFile(join(home, file), 'utf8')
+    return [...text.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, path]) => join(dirname(file), path as string))
+  }
+  const fromReadme = await linksOf('README.md')
+  const linked = [...fromReadme, ...(await Promise.all(fromReadme.filter(isMarkdown).map(linksOf))).flat()]
   assert.ok(linked.length > 5)
   const all = await readdir(home, { recursive: true, withFileTypes: true })
   const files = all
@@ -85,6 +91,12 @@ test('Jest, with its fake timers', async () => {
   const result = await node(jest, '--ci', '--config', config, '--rootDir', join(project, 'jest'))
   isGood(result)
   assert.match(result.output, /Tests: +1 passed, 1 total/)
+})
+
+test('node:test, with its mock timers', async () => {
+  const result = await node('node-test/mock-timers.cjs')
+  isGood(result)
+  assert.match(result.output, /^done$/m)
 })
 
 test('vitest, with its fake timers', async () => {
