@@ -29,8 +29,6 @@ export async function natsStore(persistent: boolean, version: Version): Promise<
   return {
     server,
     persistent,
-    // README: unless the network held it back beyond the connection it was sent on.
-    fences: false,
     // What was overwritten not long before a kill -9 may be there again, unless a newer message, or a mark, lies over it.
     retentions: [600_000],
     mischiefs: [

@@ -24,7 +24,6 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
   return {
     server,
     persistent,
-    fences: true,
     retentions: [500, 600_000],
     mischiefs: [
       command('SCRIPT FLUSH', false, 'SCRIPT', 'FLUSH'),

@@ -7,8 +7,6 @@ export interface ChaosStore {
   readonly persistent: boolean
   /** What one can do to it beside killing and stopping it; each is done in an instant. */
   readonly mischiefs: readonly Mischief[]
-  /** It refuses what a client had given up, whenever it comes. */
-  readonly fences: boolean
   /** What `retention` may be (ms) for what this store promises to hold. */
   readonly retentions: readonly number[]
   /** Options of createClient, for a client that reaches it on this port of the loopback. */

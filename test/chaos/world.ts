@@ -69,7 +69,7 @@ export class World {
   async enter(isForked: boolean): Promise<void> {
     const name = `m${++this.#made}`
     const spec = (port: number) => this.#spec(name, port)
-    const proxy = await startProxy(this.store.server.port, { delivers: this.store.fences })
+    const proxy = await startProxy(this.store.server.port)
     const handle = await (isForked ? Forked.start(spec(proxy.port)) : Local.start(spec(proxy.port)))
     this.members.push({ handle, proxy, forgetful: false })
     await handle.write(true)

@@ -118,34 +118,4 @@ test('a direction alone is held back: what is asked arrives and no answer comes,
   await once(server, 'close')
 })
 
-for (const delivers of [true, false]) {
-  test(`what was held back when its sender closed the connection ${delivers ? 'arrives' : 'is lost, where that is asked for'}`, async () => {
-    const arrived: string[] = []
-    let ended = 0
-    const server = createServer((socket) => {
-      socket.on('data', (chunk) => arrived.push(String(chunk)))
-      socket.on('close', () => ended++)
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const proxy = await startProxy((server.address() as AddressInfo).port, { delivers })
-    const until = async (holds: () => boolean) => {
-      while (!holds()) await new Promise(setImmediate)
-    }
-    const socket = dial(proxy.port)
-    socket.write('a')
-    await until(() => arrived.length === 1)
-    proxy.freeze()
-    socket.end('b')
-    await once(socket, 'finish')
-    // The proxy, in this process, hears of it in one of the next turns.
-    for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate)
-    await proxy.heal()
-    await until(() => ended === 1)
-    assert.deepEqual(arrived, delivers ? ['a', 'b'] : ['a'])
-    await proxy.close()
-    server.close()
-    await once(server, 'close')
-  })
-}
-
 test.run()

@@ -21,11 +21,8 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-/**
- * Resolves once it listens; it forwards to that port. `delivers`: what a freeze held back arrives though its sender has closed the
- * connection meanwhile, as packets that a network holds back may. Default true.
- */
-export async function startProxy(target: number, { delivers = true } = {}): Promise<TcpProxy> {
+/** Resolves once it listens; it forwards to that port. */
+export async function startProxy(target: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   const port = await freePort()
   const frozen = new Set<Direction>()
@@ -81,8 +78,7 @@ export async function startProxy(target: number, { delivers = true } = {}): Prom
       const held = [...frozen]
       frozen.clear()
       for (const [near, far] of pairs) {
-        if (!delivers && hasEnded(near)) near.destroy()
-        else if (held.includes('there')) near.pipe(far)
+        if (held.includes('there')) near.pipe(far)
         if (held.includes('back')) far.pipe(near)
       }
       if (!server.listening) await listen()
@@ -98,7 +94,3 @@ export async function startProxy(target: number, { delivers = true } = {}): Prom
   }
   return proxy
 }
-
-/** Whether the other side has closed it, also where what it sent before was not read yet, of which Node.js has no public word. */
-const hasEnded = (socket: Socket): boolean =>
-  (socket as unknown as { _readableState: { ended: boolean } })._readableState.ended

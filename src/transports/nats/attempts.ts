@@ -9,6 +9,10 @@ export class Attempt {
   epoch = ''
   /** What came of it when it was handed over first. */
   taking!: Promise<Written>
+  /** Resolves once its messages have gone out. */
+  readonly published: Promise<void>
+  /** They have. */
+  publish!: () => void
   isDone = false
   /** Of those with a ttl, when they are due (performance.now()): the time that they have left counts from when they were confirmed. */
   readonly #deadlines = new Map<number, number>()
@@ -16,6 +20,9 @@ export class Attempt {
   constructor(batch: Batch) {
     this.batch = batch
     this.outcomes = new Array(batch.writes.length)
+    this.published = new Promise((resolve) => {
+      this.publish = resolve
+    })
   }
 
   /** What was confirmed in an epoch that is no more has to be taken again; what was refused is asked for again. */

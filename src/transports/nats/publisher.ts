@@ -24,8 +24,13 @@ export interface Waiter {
   failed(error: MemisError, index: number): void
 }
 
+/** So often within the time that an acknowledgement may take it is looked whether any came. */
+const looks = 4
+
 interface Waiting {
   readonly subject: string
+  /** Counts what was published. */
+  readonly number: number
   readonly since: number
   readonly waiter: Waiter
   readonly index: number
@@ -58,6 +63,9 @@ export class Publisher {
   /** In the order of their publishing. */
   readonly #waiting = new Map<string, Waiting>()
   #timer: NodeJS.Timeout | undefined
+  /** The highest number that an acknowledgement came of, and for how many looks none has come. A process that is busy does not look. */
+  #reached = 0
+  #silence = 0
 
   constructor(link: Link) {
     this.#link = link
@@ -71,8 +79,8 @@ export class Publisher {
       const id = (++this.#count).toString(36)
       const options = { reply: this.#inbox + id, headers: headers as unknown as MsgHdrs }
       connection.publish(subject, Buffer.from(text), options)
-      this.#waiting.set(id, { subject, since: performance.now(), waiter, index })
-      this.#timer ??= setTimeout(() => this.#expire(), this.#link.ackPatience)
+      this.#waiting.set(id, { subject, number: this.#count, since: performance.now(), waiter, index })
+      this.#timer ??= this.#look()
     } catch (error) {
       waiter.failed(translate(error), index)
     }
@@ -111,7 +119,9 @@ export class Publisher {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     this.#waiting.delete(id)
-    const { waiter, index } = waiting
+    const { waiter, index, number } = waiting
+    this.#silence = 0
+    this.#reached = Math.max(this.#reached, number)
     // Nobody takes that subject: the stream is gone, or has no leader.
     if (message.headers?.code === 503) return waiter.failed(translate({ code: '503' }), index)
     let ack: Ack
@@ -123,14 +133,23 @@ export class Publisher {
     waiter.acked(ack, index)
   }
 
-  /** What has no answer by now will have none: the leader has changed, or a message was lost. */
+  /**
+   * What has no answer by now will have none, since the leader has changed, or a message was lost: unless the server is busy with what
+   * came before, of which answers come. To publish all that again would keep it busier.
+   */
   #expire(): void {
     this.#timer = undefined
     const { ackPatience: patience } = this.#link
     const before = performance.now() - patience
-    this.#rejectAll(({ since }) => since <= before, disconnected(`NATS did not answer within ${patience} ms`))
-    const [next] = this.#waiting.values()
-    if (next !== undefined) this.#timer = setTimeout(() => this.#expire(), Math.max(1, next.since - before))
+    const isSilent = ++this.#silence >= looks
+    const isLost = ({ since, number }: Waiting) => since <= before && (isSilent || number < this.#reached)
+    this.#rejectAll(isLost, disconnected(`NATS did not answer within ${patience} ms`))
+    if (this.#waiting.size > 0) this.#timer = this.#look()
+    else this.#silence = 0
+  }
+
+  #look(): NodeJS.Timeout {
+    return setTimeout(() => this.#expire(), this.#link.ackPatience / looks)
   }
 
   #rejectAll(matches: (waiting: Waiting) => boolean, error: MemisError): void {

@@ -65,9 +65,8 @@ export class Writes {
     if (this.#attempts.isAhead(batch)) return notTaken()
     const tried = this.#attempts.begin(batch)
     const { attempt, before } = tried
-    // Sets follow each other by the order of the connection; a delete has to know what is there.
-    const waits = before !== undefined && !(isSetsOnly(batch) && isSetsOnly(before.batch))
-    const taking = waits ? before.taking.then(() => this.#take(tried), notTaken) : this.#take(tried)
+    const taking =
+      before === undefined ? this.#take(tried) : turnAfter(before, batch).then(() => this.#take(tried), notTaken)
     attempt.taking ??= taking
     return taking
   }
@@ -87,11 +86,13 @@ export class Writes {
       attempt.begin(epochOf(state))
       const landed = isGivenAgain ? await this.#landed(attempt, after) : undefined
       this.#checkNewest(batch)
-      outcomes = await this.#takeAll(attempt, state, landed)
+      const taking = this.#takeAll(attempt, state, landed)
+      attempt.publish()
+      outcomes = await taking
     }
-    this.#attempts.done(attempt)
     // Numbers that began anew are another stream's, and of another epoch.
     if (this.#lastAcked !== last && this.#lastAcked < Math.max(last, state.head)) state = await this.#bucket.refresh()
+    this.#attempts.done(attempt)
     return { epoch: epochOf(state), outcomes }
   }
 
@@ -368,6 +369,10 @@ function outcomeOf(error: MemisError): Outcome {
   if (error.code === 'DISCONNECTED') throw error
   return { error }
 }
+
+/** Sets follow each other by the order of the connection, once they are on it; a delete has to know what is there. */
+const turnAfter = (before: Attempt, batch: Batch): Promise<unknown> =>
+  isSetsOnly(batch) && isSetsOnly(before.batch) ? Promise.race([before.published, before.taking]) : before.taking
 
 const isSetsOnly = ({ writes }: Batch): boolean => writes.every(({ kind }) => kind === 'set')
 
