@@ -46,14 +46,15 @@ export class Emitter<Events extends Listeners<Events>> {
    * @throws MemisError `INVALID_LISTENER` where there is no such event, or the listener is no function; as do `once` and `multi`.
    */
   on<E extends keyof Events>(event: E, listener: Events[E]): this {
-    this.#checkEvent(event)
+    // `events.once` of node listens to errors, too, whatever it waits for.
+    if (event !== 'error') this.#checkEvent(event)
     this.#emitter.on(event, checkListener(listener))
     return this
   }
 
   /** Calls `listener` at the next `event` only. */
   once<E extends keyof Events>(event: E, listener: Events[E]): this {
-    this.#checkEvent(event)
+    if (event !== 'error') this.#checkEvent(event) // as above
     checkListener(listener)
     let told = false
     const once = ((...args: unknown[]) => {
@@ -89,19 +90,14 @@ export class Emitter<Events extends Listeners<Events>> {
   ): this {
     const names = new Set(String(events).split(/\s+/).filter(Boolean))
     if (names.size === 0) throw this.#noEvent('no event is named')
-    for (const name of names) if (!this.#hasEvent(name)) throw this.#noEvent(`there is no event ${quote(name)}`)
+    for (const name of names) this.#checkEvent(name)
     checkListener(listener)
     for (const name of names) this.on(name as keyof Events, listener as Events[keyof Events])
     return this
   }
 
-  #hasEvent(name: unknown): boolean {
-    return (this.#names as readonly unknown[]).includes(name)
-  }
-
   #checkEvent(name: unknown): void {
-    // `events.once` of node listens to this one, too, whatever it waits for.
-    if (name !== 'error' && !this.#hasEvent(name)) throw this.#noEvent(`there is no event ${quote(name)}`)
+    if (!(this.#names as readonly unknown[]).includes(name)) throw this.#noEvent(`there is no event ${quote(name)}`)
   }
 
   #noEvent(what: string): MemisError {

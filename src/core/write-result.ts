@@ -1,9 +1,6 @@
-import { setImmediate as real } from 'node:timers'
 import type { MemisError } from './errors'
 import type { Caller } from './lane'
-
-/** As it was when this was loaded: node:test fakes that of the module as well. */
-const setImmediate = real
+import { setImmediate } from './turn'
 
 /**
  * The promise of a write. A write that nobody awaits and that fails must be no unhandled rejection, and must not

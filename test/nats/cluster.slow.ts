@@ -106,16 +106,28 @@ class Scene implements AsyncDisposable {
     await using raw = await this.raw()
     await untilEqual(raw, this.collections, { deadline: electionDeadline })
     const took = awake() - from
-    await until(
-      'all are live',
-      () => this.collections.every(({ freshness }) => freshness.state === 'live'),
-      electionDeadline,
-    )
+    await this.untilLive()
     const store = await readStore(raw, 'items')
     for (const load of this.loads) load.check(store)
     for (const replay of this.replays) replay.check()
     await untilConsumers(raw, 3, 'test', electionDeadline)
     return took
+  }
+
+  async untilLive(deadline = electionDeadline): Promise<void> {
+    const areLive = () => this.collections.every(({ freshness }) => freshness.state === 'live')
+    await until('all are live', areLive, deadline)
+  }
+
+  /** Waits until the stream's leader has two followers that are up to date. */
+  async untilWhole(): Promise<void> {
+    const isWhole = async () => {
+      await using raw = await this.raw()
+      const info = await raw.askInVain('STREAM.INFO.KV_test')
+      const replicas: { current: boolean; offline?: boolean }[] = info?.cluster?.replicas ?? []
+      return replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
+    }
+    await until('the cluster is whole again', isWhole, electionDeadline)
   }
 
   raw(): Promise<Raw> {
@@ -139,13 +151,12 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
     const from = awake()
     // Two of three go on without it, also who was connected to it.
     await scene.more(100)
-    const areLive = () => scene.collections.every(({ freshness }) => freshness.state === 'live')
-    await until('all are live', areLive, soon)
+    await scene.untilLive(soon)
     elections.push(took)
     tooks.push(awake() - from)
     await killed.restart()
-    await until('the cluster is whole again', async () => isWhole(scene), electionDeadline)
-    await until('all are live again', areLive, electionDeadline)
+    await scene.untilWhole()
+    await scene.untilLive()
   }
   await scene.more(100)
   const from = awake()
@@ -178,7 +189,7 @@ test('each server in turn is killed and comes back, the one that follows a consu
     await server.kill()
     await scene.more(50)
     await server.restart()
-    await until('the cluster is whole again', async () => isWhole(scene), electionDeadline)
+    await scene.untilWhole()
   }
   const took = await scene.settle(awake())
   note(`${version}: each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
@@ -203,14 +214,10 @@ test('two of three are killed: writes wait, replicas say that they are stale or 
   await one.restart()
   const from = awake()
   await scene.more(100)
-  await until(
-    'all are live',
-    () => scene.collections.every(({ freshness }) => freshness.state === 'live'),
-    electionDeadline,
-  )
+  await scene.untilLive()
   const back = awake() - from
   await two.restart()
-  await until('the cluster is whole again', async () => isWhole(scene), electionDeadline)
+  await scene.untilWhole()
   await scene.settle(awake())
   note(`${version}: two of three killed: all live again ${back.toFixed(0)} ms after one was back`)
 })
@@ -253,14 +260,6 @@ test('three clients set and delete the same keys: each write is confirmed, thoug
   }
   await scene.settle(awake())
 })
-
-/** The stream's leader has two followers that are up to date. */
-async function isWhole(scene: Scene): Promise<boolean> {
-  await using raw = await scene.raw()
-  const info = await raw.askInVain('STREAM.INFO.KV_test')
-  const replicas: { current: boolean; offline?: boolean }[] = info?.cluster?.replicas ?? []
-  return replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
-}
 
 test('what a replica of memis holds is what each server has, by its own word', async (version) => {
   await using scene = await Scene.set(version)

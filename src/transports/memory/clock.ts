@@ -1,10 +1,7 @@
 /** A clock that follows another one, and can be moved ahead by hand. */
-import { setImmediate as real } from 'node:timers'
 import type { Clock } from '../../core/clock'
 import { MemisError, quote } from '../../core/errors'
-
-/** As it was when this was loaded: node:test fakes that of the module as well. */
-const setImmediate = real
+import { turn } from '../../core/turn'
 
 interface Timer {
   readonly at: number
@@ -24,9 +21,6 @@ export function milliseconds(time: number | string): number {
     `a time is a number of ms, or like '10 min' (ms, s, min, h, d): ${quote(time)}`,
   )
 }
-
-/** Ends when all promise jobs are done. */
-export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 export class MovableClock implements Clock {
   readonly #underlying: Clock

@@ -7,7 +7,8 @@ import type { Client } from '../../core/client'
 import { type Clock, followingClock } from '../../core/clock'
 import { MemisError } from '../../core/errors'
 import type { Place, Transport } from '../../core/transport'
-import { MovableClock, milliseconds, turn } from './clock'
+import { turn } from '../../core/turn'
+import { MovableClock, milliseconds } from './clock'
 import { type News, type State, StoredCollection } from './store'
 
 /** What is on its way between a client and the hub. */

@@ -6,6 +6,7 @@ import type { Msg, Subscription } from 'nats'
 import { currentEpoch, type Resumption, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
+import { setImmediate } from '../../core/turn'
 import { type Bucket, type BucketState, nsPerMs } from './bucket'
 import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
 import { noStream, translate } from './errors'
@@ -13,8 +14,6 @@ import type { Link } from './link'
 import { keyOf, type Names } from './names'
 import type { Sweeper } from './sweeper'
 import type { Trail } from './trail'
-
-const { setImmediate } = globalThis
 
 /** So many beats without a word, and the consumer is gone. */
 const mostSilentBeats = 3

@@ -2,13 +2,11 @@
 import { precedes, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Host, Position, Revision, Sink } from '../../core/transport'
+import { turn } from '../../core/turn'
 import { decodeHeader, decodePage, decodePayload, type Header, type Page } from './decode'
 import type { Link } from './link'
 import type { Keys } from './names'
 import { readScript, scrubScript } from './scripts'
-
-const { setImmediate } = globalThis
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** A part that is read is bounded, so that the server is not held up for long. */
 const pageKeys = 1000
