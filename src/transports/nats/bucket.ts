@@ -7,6 +7,7 @@ import { isOvertaken, noMessage, noStream, translate } from './errors'
 import type { Answer, Link } from './link'
 import type { Names } from './names'
 import { Headers, type Publisher } from './publisher'
+import { nsPerMs, ServerClock } from './server-clock'
 
 /** How a bucket is made that is not there yet. One that is there stays as it is. */
 export interface BucketOptions {
@@ -61,8 +62,6 @@ const remakeDelay = 500
  * there before its files are. One that has no message yet is given so long (ms) before it is asked for any.
  */
 const makingDelay = 50
-/** Durations of JetStream are in ns. */
-export const nsPerMs = 1e6
 
 /** So often a stream is asked for that is just being made. */
 const mostTries = 100
@@ -71,6 +70,7 @@ const { setTimeout } = globalThis
 
 export class Bucket {
   readonly stream: string
+  readonly clock: ServerClock
   readonly #name: string
   readonly #link: Link
   readonly #host: Host
@@ -79,45 +79,15 @@ export class Bucket {
   #config: Answer | null = null
   #state: BucketState | null = null
   #asking: Promise<BucketState> | null = null
-  #learning: Promise<void> | null = null
-  /** By so much (ms) the clock of the stream's server is ahead of performance.now(), or a little more; null while not known. */
-  #clockAhead: number | null = null
 
   constructor({ bucket, stream }: Names, link: Link, host: Host, publisher: Publisher, options: BucketOptions) {
     this.#name = bucket
     this.stream = stream
+    this.clock = new ServerClock(stream, link)
     this.#link = link
     this.#host = host
     this.#publisher = publisher
     this.#options = options
-  }
-
-  /** For how long (ms) the stream has had a message of that time, by its server's clock; rather less than more. */
-  ageOf(time: number): number {
-    return this.#clockAhead === null ? 0 : Math.max(0, performance.now() + this.#clockAhead - time)
-  }
-
-  /** Newer servers tell their time with an answer; older ones when they made something, which was a moment ago. */
-  setClock({ ts, created }: Answer): void {
-    this.#clockAhead = Date.parse(ts ?? created) - performance.now()
-  }
-
-  /** For who has no consumer, on an older server: makes one to learn when that was. */
-  async learnClock(): Promise<void> {
-    if (this.#clockAhead !== null) return
-    this.#learning ??= this.#learn().finally(() => {
-      this.#learning = null
-    })
-    await this.#learning
-  }
-
-  async #learn(): Promise<void> {
-    const config = { deliver_policy: 'new', ack_policy: 'explicit', inactive_threshold: 1000 * nsPerMs }
-    const made = await this.#link.ask(`CONSUMER.CREATE.${this.stream}`, { stream_name: this.stream, config })
-    if (made.error !== undefined) throw translate(made.error)
-    this.setClock(made)
-    // Where that fails, the server does it.
-    this.#link.ask(`CONSUMER.DELETE.${this.stream}.${made.name}`).catch(() => {})
   }
 
   /** What is known of it; asks, and makes it where it is missing, where nothing is. */
@@ -190,7 +160,7 @@ export class Bucket {
     }
     if (info.error !== undefined) throw translate(info.error)
     const isEmpty = info.state.last_seq === 0
-    if (info.ts !== undefined) this.setClock(info)
+    if (info.ts !== undefined) this.clock.set(info)
     // Newer servers tell their time.
     else if (isEmpty) await pause(makingDelay)
     const { config } = info

@@ -7,11 +7,12 @@ import { currentEpoch, type Resumption, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
 import { setImmediate } from '../../core/turn'
-import { type Bucket, type BucketState, nsPerMs } from './bucket'
+import type { Bucket, BucketState } from './bucket'
 import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
 import { noStream, translate } from './errors'
 import type { Link } from './link'
 import { keyOf, type Names } from './names'
+import { nsPerMs } from './server-clock'
 import type { Sweeper } from './sweeper'
 import type { Trail } from './trail'
 
@@ -220,7 +221,7 @@ export class Session {
     const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}.${name}`, question, patience)
     if (made.error?.err_code === noStream) this.#bucket.forget()
     if (made.error !== undefined) throw translate(made.error)
-    this.#bucket.setClock(made)
+    this.#bucket.clock.set(made)
     this.#heardAt = performance.now()
     if (this.#over) return this.#trail.leave(name)
     const early = this.#early as Msg[]
@@ -265,7 +266,7 @@ export class Session {
       this.#host.report(new MemisError('UNDECODABLE', `${subject}: a key that memis would write in another way`))
       return
     }
-    const age = this.#bucket.ageOf(time)
+    const age = this.#bucket.clock.ageOf(time)
     const { maxAge } = this.#state
     const change = decodeMessage({ key, n, age, maxAge, headers, text: () => textOf(message) })
     this.#changes.push(change)

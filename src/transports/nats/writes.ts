@@ -347,8 +347,8 @@ export class Writes {
     if (message === undefined) return undefined
     const { seq: n, hdrs, time } = message
     const headers = decodeHeaders(hdrs)
-    if (ttlOf(headers) < Infinity) await this.#bucket.learnClock()
-    const age = this.#bucket.ageOf(Date.parse(time))
+    if (ttlOf(headers) < Infinity) await this.#bucket.clock.learn()
+    const age = this.#bucket.clock.ageOf(Date.parse(time))
     const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
     const gone = kind === 'set' ? undefined : kind
     const found = headers.get(header.gone) !== nothingFound
@@ -356,9 +356,9 @@ export class Writes {
   }
 
   async #ageOf(n: number): Promise<number> {
-    await this.#bucket.learnClock()
+    await this.#bucket.clock.learn()
     const message = await this.#bucket.message({ seq: n })
-    return message === undefined ? 0 : this.#bucket.ageOf(Date.parse(message.time))
+    return message === undefined ? 0 : this.#bucket.clock.ageOf(Date.parse(message.time))
   }
 }
 
