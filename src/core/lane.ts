@@ -240,7 +240,7 @@ export class Lane {
       return this.#fail(flight, new MemisError('STORE_REFUSED', 'the transport gave no answer'))
     const { epoch, outcomes } = written
     this.#end(flight)
-    // First what waits, so that the store is not idle while its answer is told here.
+    // First what waits: where its client sends at once, the store is not idle while its answer is told here.
     this.#proceed()
     flight.pendings.forEach((pending, i) => {
       const outcome: Partial<Taken & { error: MemisError }> | undefined = outcomes[i]
