@@ -3,6 +3,7 @@
  * official KV client: none of memis's code takes part, so that memis and its tests cannot be wrong in the same way.
  */
 import assert from 'node:assert'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Kvm } from '@nats-io/kv'
 import { connect, type Msg, type NatsConnection, headers as newHeaders, TimeoutError } from '@nats-io/transport-node'
 import { createClient } from '../../src'
@@ -69,6 +70,9 @@ export interface Message {
   readonly text: string
 }
 
+/** 'JetStream system temporarily unavailable' */
+const unavailable = 10008
+
 /** A connection of the official client, which asks JetStream in the words of its API. */
 export class Raw {
   readonly kvm: Kvm
@@ -94,9 +98,13 @@ export class Raw {
         if (!isHarmless || tries === 3 || !(error instanceof TimeoutError)) throw error
         return request(tries + 1)
       })
-    const answer = (await request(1)).json<{ error?: { description: string } }>()
-    if (answer.error) throw new Error(`${subject}: ${answer.error.description}`)
-    return answer
+    for (let pauses = 0; ; pauses++) {
+      const answer = (await request(1)).json<{ error?: { err_code: number; description: string } }>()
+      // Where a leader is being elected, one of the others answers that nobody can.
+      if (answer.error?.err_code === unavailable && isHarmless && pauses < 200) await sleep(100)
+      else if (answer.error) throw new Error(`${subject}: ${answer.error.description}`)
+      else return answer
+    }
   }
 
   /** Where no answer is an answer, since the server is just not there. */

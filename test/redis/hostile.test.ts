@@ -223,6 +223,23 @@ for (const [what, payload] of Object.entries(lies)) {
   }
 }
 
+/** Found out by the audit first, and the numbers are given before the replica is back: what is read then begins before the lie. */
+for (const [what, payload] of Object.entries(lies)) {
+  test(`a well-formed lie, ${what}, that the audit finds just before a true write is put right`, async () => {
+    const stage = await scene({ auditInterval: 20 })
+    const writes: Promise<unknown>[] = []
+    const { items, old } = stage
+    old.collection.once('stale', () =>
+      writes.push(items.set('true', { number: stage.head + 1 }), items.set('b', { n: 2 })),
+    )
+    await raw.send('PUBLISH', stage.base, header(stage.epoch, stage.head + 1) + payload)
+    await until('it is found out', () => writes.length > 0, deadline)
+    await Promise.all(writes)
+    await untilEqual(raw, [old.collection], { deadline })
+    await goesOn(stage)
+  })
+}
+
 test('while rubbish is published without end, 2,000 writes arrive and joiners join', async () => {
   const stage = await scene()
   const { name, base, items, old, epoch, head } = stage

@@ -113,7 +113,10 @@ export class Session {
     const head = found?.head ?? sent
     if (found !== undefined && found.epoch !== this.#epoch)
       return this.fail(outOfTouch('the store began another epoch'))
-    if (head < sent) return this.fail(outOfTouch(`the store is at ${head}, where ${sent} was told`))
+    if (head < sent) {
+      this.#distrust(head)
+      return this.fail(outOfTouch(`the store is at ${head}, where ${sent} was told`))
+    }
     learn(this.#trust, { epoch: this.#epoch, n: head })
     // A notification may be on its way: only when the next audit comes and it has not, was it lost.
     if (this.#position < this.#expected) return this.fail(outOfTouch('a notification was lost'))
@@ -233,16 +236,23 @@ export class Session {
     }
   }
 
+  /**
+   * What was told above this number is not what the store has there, or will have by the time that it is read again. Where the
+   * store itself has named a number above it, it went back. Else what was told was not the store's, and is not to be relied on.
+   */
+  #distrust(n: number): void {
+    const { known } = this.#trust
+    if (this.#epoch === known.epoch && n < known.n) this.#trust.rewound = n
+    else this.#trust.upTo = n
+  }
+
   #tell(header: Header): void {
     if (this.#over) return
     const { epoch, first, last } = header
     if (epoch !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
     if (last <= this.#readUpTo) return
     if (first <= this.#position) {
-      // Where the store itself has named that number, it went back. Else one of the two was not the store's: what was told from
-      // there on is not to be relied on.
-      if (epoch === this.#trust.known.epoch && first <= this.#trust.known.n) this.#trust.rewound = first - 1
-      else this.#trust.upTo = first - 1
+      this.#distrust(first - 1)
       return this.fail(outOfTouch(`the change ${first} was told twice`))
     }
     if (first > this.#position + 1) {
