@@ -1,5 +1,5 @@
 /** The batches of each writer that are under way or go again, and what the stream has confirmed of them in whatever try. No I/O. */
-import type { Batch, Outcome, Taken, Written } from '../../core/transport'
+import type { Batch, Outcome, Written } from '../../core/transport'
 
 export class Attempt {
   readonly batch: Batch
@@ -7,6 +7,11 @@ export class Attempt {
   readonly outcomes: (Outcome | undefined)[]
   /** The epoch in which they count. */
   epoch = ''
+  /** When it was handed over (performance.now()), and the server that was connected then; undefined in a cluster. */
+  readonly since = performance.now()
+  readonly server: string | undefined
+  /** What each delete found, by the number that it was to lie over, once it may have been taken. */
+  readonly found = new Map<number, Found>()
   /** What came of it when it was handed over first. */
   taking!: Promise<Written>
   /** Resolves once its messages have gone out. */
@@ -17,21 +22,21 @@ export class Attempt {
   /** Of those with a ttl, when they are due (performance.now()): the time that they have left counts from when they were confirmed. */
   readonly #deadlines = new Map<number, number>()
 
-  constructor(batch: Batch) {
+  constructor(batch: Batch, server: string | undefined) {
     this.batch = batch
+    this.server = server
     this.outcomes = new Array(batch.writes.length)
     this.published = new Promise((resolve) => {
       this.publish = resolve
     })
   }
 
-  /** What was confirmed in an epoch that is no more has to be taken again; what was refused is asked for again. */
+  /** What came of it in an epoch that is no more has to be asked for again. */
   begin(epoch: string): void {
-    const isOther = epoch !== this.epoch
+    if (epoch === this.epoch) return
     this.epoch = epoch
-    this.outcomes.forEach((outcome, i) => {
-      if (isOther || outcome === undefined || !('n' in outcome)) this.outcomes[i] = undefined
-    })
+    this.outcomes.fill(undefined)
+    this.found.clear()
   }
 
   /** A write with a ttl is confirmed, and has so many ms left. */
@@ -39,13 +44,18 @@ export class Attempt {
     this.#deadlines.set(i, performance.now() + leftMs)
   }
 
-  /** What was confirmed of a write, with the time that it has left by now. */
-  confirmed(i: number): Taken | undefined {
+  /** What came of a write: of one that was confirmed, with the time that it has left by now. */
+  outcome(i: number): Outcome | undefined {
     const outcome = this.outcomes[i]
-    if (outcome === undefined || !('n' in outcome)) return undefined
     const deadline = this.#deadlines.get(i)
-    return deadline === undefined ? outcome : { ...outcome, leftMs: deadline - performance.now() }
+    if (deadline === undefined || outcome === undefined || !('n' in outcome)) return outcome
+    return { ...outcome, leftMs: deadline - performance.now() }
   }
+}
+
+export interface Found {
+  readonly n: number
+  readonly existed: boolean
 }
 
 /** What is known of a writer. */
@@ -70,14 +80,14 @@ export interface Try {
 export class Attempts {
   readonly #writers = new Map<string, Begun>()
 
-  begin(batch: Batch): Try {
+  begin(batch: Batch, server: string | undefined): Try {
     const { writer, sequence, follows } = batch
     const begun = this.#writers.get(writer) ?? { newest: 0, oldest: 0, attempts: [] }
     const isGivenAgain = begun.newest >= sequence
     begun.newest = Math.max(begun.newest, sequence)
     begun.oldest = Math.max(begun.oldest, follows ?? sequence)
     const kept = begun.attempts.filter((each) => each.batch.sequence >= begun.oldest)
-    const attempt = kept.find((each) => each.batch.sequence === sequence) ?? new Attempt(batch)
+    const attempt = kept.find((each) => each.batch.sequence === sequence) ?? new Attempt(batch, server)
     begun.attempts = [...kept.filter((each) => each !== attempt), attempt].sort(inOrder)
     this.#writers.set(writer, begun)
     const before = follows === undefined ? undefined : kept.find((each) => each.batch.sequence === follows)

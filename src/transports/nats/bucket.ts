@@ -146,6 +146,7 @@ export class Bucket {
   }
 
   async #ask(): Promise<BucketState> {
+    const asked = performance.now()
     let info = await this.#info()
     if (info.error?.err_code === noStream && this.#config !== null) {
       await pause(remakeDelay)
@@ -160,7 +161,7 @@ export class Bucket {
     }
     if (info.error !== undefined) throw translate(info.error)
     const isEmpty = info.state.last_seq === 0
-    if (info.ts !== undefined) this.clock.set(info)
+    if (info.ts !== undefined) this.clock.set(info, asked)
     // Newer servers tell their time.
     else if (isEmpty) await pause(makingDelay)
     const { config } = info

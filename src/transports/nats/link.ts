@@ -85,6 +85,12 @@ export class Link {
     return this.#nc
   }
 
+  /** The server that is connected: another one after each of its starts. Undefined in a cluster, where another may have the stream. */
+  get server(): string | undefined {
+    const { info } = this.connection
+    return info?.cluster === undefined ? info?.server_id : undefined
+  }
+
   /** How long an answer may take (ms). */
   get patience(): number {
     return Math.min(longestAnswer, this.#host.livenessTimeout)

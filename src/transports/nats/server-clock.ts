@@ -10,6 +10,8 @@ export class ServerClock {
   readonly #link: Link
   /** By so much (ms) it is ahead of performance.now(), or a little more; null while not known. */
   #ahead: number | null = null
+  /** How little (ms): as long as the answer took. */
+  #within = 0
   #learning: Promise<void> | null = null
 
   constructor(stream: string, link: Link) {
@@ -22,14 +24,29 @@ export class ServerClock {
     return this.#ahead === null ? 0 : Math.max(0, performance.now() + this.#ahead - time)
   }
 
-  /** Newer servers tell their time with an answer; older ones when they made something, which was a moment ago. */
-  set({ ts, created }: Answer): void {
-    this.#ahead = Date.parse(ts ?? created) - performance.now()
+  /** The latest that it can have been there (whole ms) at that time of performance.now(). Asks anew: clocks are set, and drift. */
+  async latestAt(time: number): Promise<number> {
+    await this.#learn()
+    return Math.ceil(time + (this.#ahead ?? Infinity) + this.#within) + 1 // of its answers, what is less than a ms is cut off
   }
 
-  /** For who has no consumer, on an older server: makes one to learn when that was. */
+  /**
+   * Newer servers tell their time with an answer; older ones when they made something, which was a moment ago. `asked`: when that
+   * was, by performance.now().
+   */
+  set({ ts, created }: Answer, asked: number): void {
+    const now = performance.now()
+    this.#ahead = Date.parse(ts ?? created) - now
+    this.#within = now - asked
+  }
+
+  /** For who has no consumer, on an older server. */
   async learn(): Promise<void> {
-    if (this.#ahead !== null) return
+    if (this.#ahead === null) await this.#learn()
+  }
+
+  /** Makes a consumer to learn when that was. */
+  async #learn(): Promise<void> {
     this.#learning ??= this.#ask().finally(() => {
       this.#learning = null
     })
@@ -38,9 +55,10 @@ export class ServerClock {
 
   async #ask(): Promise<void> {
     const config = { deliver_policy: 'new', ack_policy: 'explicit', inactive_threshold: 1000 * nsPerMs }
+    const asked = performance.now()
     const made = await this.#link.ask(`CONSUMER.CREATE.${this.#stream}`, { stream_name: this.#stream, config })
     if (made.error !== undefined) throw translate(made.error)
-    this.set(made)
+    this.set(made, asked)
     // Where that fails, the server does it.
     this.#link.ask(`CONSUMER.DELETE.${this.#stream}.${made.name}`).catch(() => {})
   }

@@ -218,10 +218,11 @@ export class Session {
       num_replicas: 1,
     }
     const question = { stream_name: this.#bucket.stream, config }
+    const asked = performance.now()
     const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}.${name}`, question, patience)
     if (made.error?.err_code === noStream) this.#bucket.forget()
     if (made.error !== undefined) throw translate(made.error)
-    this.#bucket.clock.set(made)
+    this.#bucket.clock.set(made, asked)
     this.#heardAt = performance.now()
     if (this.#over) return this.#trail.leave(name)
     const early = this.#early as Msg[]

@@ -14,7 +14,7 @@ import type { Sweeper } from './sweeper'
 
 type SetWrite = Extract<Write, { kind: 'set' }>
 
-/** By key: which is the last write that the stream has taken of a batch, counted on into the one that follows it, and its number. */
+/** By key: the last write that the stream has taken of a batch, counted on into the one that follows it, and its number; or what lies over all of them. */
 type Landed = ReadonlyMap<string, { readonly index: number; readonly n: number }>
 
 /** The last message of a subject, as the stream's leader has it. */
@@ -26,9 +26,11 @@ interface Stored {
   readonly found: boolean
   readonly id: string
   readonly origin: string
+  /** When the stream took it, by its server's clock (ms since 1970). */
+  readonly time: number
 }
 
-const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '' }
+const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '', time: 0 }
 /** Said on the mark of a delete, for the case that it is tried again. */
 const nothingFound = 'nothing'
 
@@ -63,7 +65,7 @@ export class Writes {
 
   take(batch: Batch): Promise<Written> {
     if (this.#attempts.isAhead(batch)) return notTaken()
-    const tried = this.#attempts.begin(batch)
+    const tried = this.#attempts.begin(batch, this.#link.server)
     const { attempt, before } = tried
     const taking =
       before === undefined ? this.#take(tried) : turnAfter(before, batch).then(() => this.#take(tried), notTaken)
@@ -100,31 +102,47 @@ export class Writes {
    * Of a batch that is given again, and the one that follows it: what was confirmed counts, also where others have written over it, or
    * it has expired. Of a key that they write more than once, the last of which was not confirmed, the stream is asked: a server that
    * has started anew knows ids by the messages that it still has, and what was replaced would come as if it were new, and lie over it.
+   * After such a start it is asked of every key, since what was replaced may have been replaced by others.
    */
   async #landed(attempt: Attempt, after: Attempt | undefined): Promise<Landed> {
     const landed = new Map<string, { index: number; n: number }>()
     const indexes = new Map<string, number>()
-    const last = new Map<string, { index: number; isRepeated: boolean }>()
+    const last = new Map<string, { index: number; mustAsk: boolean }>()
+    const newer = await this.#newerThan(attempt)
     for (const each of after === undefined ? [attempt] : [attempt, after]) {
       const id = this.#idOf(each.batch)
       const isCounted = each.epoch === attempt.epoch
-      for (const [i, { key }] of (each.batch.writes as readonly KeyWrite[]).entries()) {
+      for (const [i, { key, kind }] of (each.batch.writes as readonly KeyWrite[]).entries()) {
         const index = indexes.size
         indexes.set(`${id}.${i}`, index)
-        last.set(key, { index, isRepeated: last.has(key) })
+        const mayBeNew = each === attempt && kind === 'set' && newer < Infinity
+        last.set(key, { index, mustAsk: mayBeNew || last.has(key) })
         const outcome = isCounted ? each.outcomes[i] : undefined
         if (outcome !== undefined && 'n' in outcome) landed.set(key, { index, n: outcome.n })
       }
     }
-    const look = async (key: string) => {
-      const stored = await this.#read(subjectOf(this.#names, key))
-      const index = indexes.get(stored?.id ?? '')
-      if (stored !== undefined && index !== undefined) landed.set(key, { index, n: stored.n })
+    const ask = async (key: string, index: number) => {
+      const stored = (await this.#read(subjectOf(this.#names, key))) ?? nothing
+      const { id, n, time } = stored
+      const own = indexes.get(id)
+      if (own !== undefined) landed.set(key, { index: own, n })
+      // Taken or not, it counts as taken before that: nobody can tell.
+      else if (time > newer && this.#isOfOthers(stored, attempt)) landed.set(key, { index: index + 1, n })
     }
-    const isOpen = (key: string, { index, isRepeated }: { index: number; isRepeated: boolean }) =>
-      isRepeated && landed.get(key)?.index !== index
-    await Promise.all([...last].flatMap(([key, write]) => (isOpen(key, write) ? [look(key)] : [])))
+    const isOpen = (key: string, index: number) => landed.get(key)?.index !== index
+    await Promise.all(
+      [...last].flatMap(([key, { index, mustAsk }]) => (mustAsk && isOpen(key, index) ? [ask(key, index)] : [])),
+    )
     return landed
+  }
+
+  /**
+   * What the stream took after this time of its server is newer than the batch; Infinity where that is not asked, since the server
+   * knows the ids of all that it was given. In a cluster, servers' clocks differ, and each knows them.
+   */
+  async #newerThan({ server, since }: Attempt): Promise<number> {
+    const knowsIds = server === undefined || server === this.#link.server
+    return knowsIds ? Infinity : this.#bucket.clock.latestAt(since)
   }
 
   #takeAll(attempt: Attempt, state: BucketState, landed?: Landed): Promise<readonly Outcome[]> {
@@ -139,9 +157,9 @@ export class Writes {
       const late = new Set<number>()
       writes.forEach((write, i) => {
         const isDelete = write.kind === 'delete'
-        const confirmed = attempt.confirmed(i)
-        if (confirmed !== undefined) {
-          flight.settle(confirmed, i)
+        const known = attempt.outcome(i)
+        if (known !== undefined) {
+          flight.settle(known, i)
           return
         }
         const later = landed?.get(write.key)
@@ -157,7 +175,7 @@ export class Writes {
             const headers = this.#headersOf(write, new Headers().with(header.id, `${id}.${i}`), state)
             return this.#publisher.send(subject, write.item.json, headers, flight, i)
           }
-          this.#delete(subject, `${id}.${i}`, batch, state).then(
+          this.#delete(subject, `${id}.${i}`, attempt, i, state).then(
             (outcome) => flight.settle(outcome, i),
             (error) => flight.failed(error, i),
           )
@@ -173,9 +191,18 @@ export class Writes {
   }
 
   #idOf({ writer, sequence }: Batch): string {
-    const id = this.#ids.get(writer) ?? crypto.randomUUID().slice(0, 13)
-    this.#ids.set(writer, id)
-    return `${id}.${sequence}`
+    return `${this.#prefixOf(writer)}${sequence}`
+  }
+
+  #prefixOf(writer: string): string {
+    const prefix = this.#ids.get(writer) ?? `${crypto.randomUUID().slice(0, 13)}.`
+    this.#ids.set(writer, prefix)
+    return prefix
+  }
+
+  /** Another writer has written it, and did so as of its number: what expired, or was put back after a loss, was written before. */
+  #isOfOthers({ gone, origin, id }: Stored, { batch }: Attempt): boolean {
+    return gone !== 'expire' && origin === '' && !id.startsWith(this.#prefixOf(batch.writer))
   }
 
   /** What it means that a set was taken: at once where nothing more is to be asked. */
@@ -185,7 +212,7 @@ export class Writes {
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
-      const leftMs = ttlMs - age
+      const leftMs = Math.max(0, ttlMs - age)
       attempt.timed(i, leftMs)
       if (!state.expires) this.#sweeper.add(this.#bucket.stream, subjectOf(this.#names, write.key), n, 'item', leftMs)
       return { n, existed: false, leftMs }
@@ -198,19 +225,27 @@ export class Writes {
     if (this.#attempts.isGivenUp(batch)) throw givenUp()
   }
 
-  async #delete(subject: string, id: string, batch: Batch, state: BucketState): Promise<Outcome> {
+  async #delete(subject: string, id: string, attempt: Attempt, i: number, state: BucketState): Promise<Outcome> {
     const { floor } = currentEpoch(state.epochs)
     for (let tries = 0; tries < mostTries; tries++) {
-      const { n, gone, id: lastId, origin, found } = (await this.#read(subject)) ?? nothing
+      const stored = (await this.#read(subject)) ?? nothing
+      const { n, gone, id: lastId, origin, found } = stored
       if (lastId === id) return { n, existed: found } // it was taken before
+      const before = attempt.found.get(i)
+      // Others have written since it was published, without an answer: taken or not, it counts as taken before that.
+      if (before !== undefined && n > before.n && this.#isOfOthers(stored, attempt))
+        return { n: n - 1, existed: before.existed }
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back, also over a mark that was put back itself.
       if (gone !== undefined && n > floor && !origin) return { n, existed: false, gone }
-      this.#checkNewest(batch)
+      this.#checkNewest(attempt.batch)
+      const existed = gone === undefined
+      attempt.found.set(i, { n, existed })
       const plain = new Headers().with(header.id, id).with(header.expected, n)
-      const headers = gone === undefined ? plain : plain.with(header.gone, nothingFound)
+      const headers = existed ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#publishMark(subject, headers, state)
-      if (ack !== null) return { n: ack.seq, existed: gone === undefined }
+      if (ack !== null) return { n: ack.seq, existed }
+      attempt.found.delete(i)
     }
     throw contended()
   }
@@ -348,17 +383,19 @@ export class Writes {
     const { seq: n, hdrs, time } = message
     const headers = decodeHeaders(hdrs)
     if (ttlOf(headers) < Infinity) await this.#bucket.clock.learn()
-    const age = this.#bucket.clock.ageOf(Date.parse(time))
+    const at = Date.parse(time)
+    const age = this.#bucket.clock.ageOf(at)
     const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
     const gone = kind === 'set' ? undefined : kind
     const found = headers.get(header.gone) !== nothingFound
-    return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin) }
+    return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin), time: at }
   }
 
+  /** For how long (ms) the stream has had a message; for ever where it has gone from it. */
   async #ageOf(n: number): Promise<number> {
     await this.#bucket.clock.learn()
     const message = await this.#bucket.message({ seq: n })
-    return message === undefined ? 0 : this.#bucket.clock.ageOf(Date.parse(message.time))
+    return message === undefined ? Infinity : this.#bucket.clock.ageOf(Date.parse(message.time))
   }
 }
 

@@ -1,0 +1,209 @@
+/**
+ * A write whose answer was lost goes again, and another client has written its key meanwhile: what that one wrote stays, also where
+ * the server was started anew and knows of the first try no more, and `delete` tells what the first try found.
+ */
+import assert from 'node:assert'
+import { connect, type NatsConnection } from 'nats'
+import { type Client, type Collection, createClient } from '../../src'
+import { startProxy, type TcpProxy } from '../support/proxy'
+import type { Server } from '../support/servers'
+import { awake, Complaints, natsSite, readStore, rejection, suiteOnAll, until, untilEqual } from './support'
+
+const test = suiteOnAll('lost answers')
+
+type Items = Collection<{ by: string }>
+
+interface Case {
+  /** Whether the key is there before. */
+  readonly before?: boolean
+  write(own: Items): Promise<unknown>
+  /** What another client does once the write has taken effect, without an answer. */
+  meanwhile(theirs: Items): Promise<unknown>
+  /** What the write resolves to, and what is there in the end. */
+  readonly result?: boolean
+  readonly stays: string | undefined
+}
+
+const set = (items: Items) => items.set('k', { by: 'other' })
+const setAndDelete = async (items: Items) => {
+  await set(items)
+  await items.delete('k')
+}
+const cases: Record<string, Case> = {
+  'a set, another sets': { write: (own) => own.set('k', { by: 'own' }), meanwhile: set, stays: 'other' },
+  'a set with a ttl, another sets': { write: (own) => own.set('k', { by: 'own' }, 60), meanwhile: set, stays: 'other' },
+  'a set, another deletes': {
+    write: (own) => own.set('k', { by: 'own' }),
+    meanwhile: (theirs) => theirs.delete('k'),
+    stays: undefined,
+  },
+  'two sets of a key, another sets': {
+    write: (own) => Promise.all([own.set('k', { by: 'own 1' }), own.set('k', { by: 'own 2' })]),
+    meanwhile: set,
+    stays: 'other',
+  },
+  'a delete of what is there, another sets': {
+    before: true,
+    write: (own) => own.delete('k'),
+    meanwhile: set,
+    result: true,
+    stays: 'other',
+  },
+  'a delete of what is there, another sets and deletes': {
+    before: true,
+    write: (own) => own.delete('k'),
+    meanwhile: setAndDelete,
+    result: true,
+    stays: undefined,
+  },
+  'a delete of nothing, another sets': {
+    write: (own) => own.delete('k'),
+    meanwhile: set,
+    result: false,
+    stays: 'other',
+  },
+}
+
+const restarts: Record<string, (server: Server) => Promise<unknown>> = {
+  'the link is cut': async () => {},
+  'the server is killed': async (server) => {
+    await server.kill()
+    await server.restart()
+  },
+  'the server is stopped and started': async (server) => {
+    await server.kill('SIGTERM')
+    await server.restart()
+  },
+}
+
+for (const [how, restart] of Object.entries(restarts)) {
+  for (const [what, { before, write, meanwhile, result, stays }] of Object.entries(cases)) {
+    test(`${what}, ${how}`, async (version) => {
+      await using stage = await Stage.set(version, before)
+      const { own, theirs, proxy, site } = stage
+      stage.isLosing = true
+      const first = await stage.sequence()
+      const written = write(own)
+      await until('it took effect', async () => (await stage.sequence()) > first)
+      const at = awake()
+      await until('more time has passed than the clocks may differ', () => awake() - at > 50)
+      await meanwhile(theirs)
+      await restart(site.server)
+      stage.isLosing = false
+      proxy.cut()
+      await proxy.heal()
+      const outcome = await written
+      if (result !== undefined) assert.strictEqual(outcome, result)
+      await stage.check(stays)
+    })
+  }
+}
+
+test('a set that never reached a server that is killed then lies over what was written before it', async (version) => {
+  await using stage = await Stage.set(version)
+  const { own, theirs, proxy, site } = stage
+  await set(theirs)
+  proxy.freeze('there')
+  const written = own.set('k', { by: 'own' })
+  await site.server.kill()
+  await site.server.restart()
+  proxy.cut()
+  await proxy.heal()
+  await written
+  await stage.check('own')
+})
+
+test('a write that was refused stays so where another of its batch goes again, and a later one of its key was taken', async (version) => {
+  await using site = await natsSite(version)
+  const connection = await connect({ servers: site.server.url })
+  await using client = createClient({
+    transport: 'nats',
+    connection,
+    bucket: { maxBytes: 10_000 },
+    livenessTimeout: 1000,
+  })
+  new Complaints(client)
+  const publish = connection.publish.bind(connection)
+  let lost = 0
+  connection.publish = (subject, payload, options) => {
+    if (subject.endsWith('.x') && lost++ === 0) return
+    publish(subject, payload, options)
+  }
+  const items = client.database('test').collection<object>('items')
+  await items.set('first', {})
+  const large = rejection(items.set('k', { large: 'x'.repeat(20_000) }))
+  const others = [items.set('k', { small: true }), items.set('x', {})]
+  await Promise.all(others)
+  assert.strictEqual((await large).code, 'STORE_REFUSED')
+  assert.ok(lost > 1, 'it was given again')
+  await client.close()
+  await connection.close()
+})
+
+/** A client that is connected by a proxy, and another one, both with a replica. */
+class Stage implements AsyncDisposable {
+  /** Acknowledgements are lost. */
+  isLosing = false
+
+  private constructor(
+    readonly site: Awaited<ReturnType<typeof natsSite>>,
+    readonly proxy: TcpProxy,
+    readonly connection: NatsConnection,
+    readonly clients: readonly Client[],
+  ) {
+    const subscribe = connection.subscribe.bind(connection)
+    connection.subscribe = (subject, options) =>
+      subscribe(subject, {
+        ...options,
+        callback: (error, message) => {
+          if (!this.isLosing || !/^{"stream":"\w+", *"seq":/.test(message.string())) options?.callback?.(error, message)
+        },
+      })
+  }
+
+  get own(): Items {
+    return this.clients[0]?.database('test').collection('items') as Items
+  }
+
+  get theirs(): Items {
+    return this.clients[1]?.database('test').collection('items') as Items
+  }
+
+  static async set(version: Parameters<typeof natsSite>[0], before = false): Promise<Stage> {
+    const site = await natsSite(version)
+    const proxy = await startProxy(site.server.port)
+    const forEver = { maxReconnectAttempts: -1, reconnectTimeWait: 50 }
+    const connection = await connect({ servers: `127.0.0.1:${proxy.port}`, ...forEver })
+    // The link ends when it is cut, and not before.
+    const patient = { livenessTimeout: 30_000, writeTimeout: 60_000 }
+    const clients = [createClient({ transport: 'nats', connection, ...patient }), site.client(patient)]
+    const stage = new Stage(site, proxy, connection, clients)
+    for (const client of clients) new Complaints(client)
+    const { own, theirs } = stage
+    await Promise.all([own.subscribe(), theirs.subscribe()])
+    await own.set('other', { by: 'own' })
+    if (before) await theirs.set('k', { by: 'before' })
+    await until('both have heard', () => [own, theirs].every((items) => items.size === (before ? 2 : 1)))
+    return stage
+  }
+
+  /** The number of the stream's last message. */
+  async sequence(): Promise<number> {
+    return (await this.site.raw.ask('STREAM.INFO.KV_test')).state.last_seq
+  }
+
+  /** That is what the store and both replicas have. */
+  async check(by: string | undefined): Promise<void> {
+    assert.deepStrictEqual((await readStore(this.site.raw, 'items')).get('k'), by === undefined ? undefined : { by })
+    await untilEqual(this.site.raw, [this.own, this.theirs])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.clients.map((client) => client.close()))
+    await this.connection.close()
+    await this.proxy.close()
+    await this.site[Symbol.asyncDispose]()
+  }
+}
+
+test.run()
