@@ -212,7 +212,7 @@ export class Writes {
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
-      const leftMs = Math.max(0, ttlMs - age)
+      const leftMs = ttlMs - age
       attempt.timed(i, leftMs)
       if (!state.expires) this.#sweeper.add(this.#bucket.stream, subjectOf(this.#names, write.key), n, 'item', leftMs)
       return { n, existed: false, leftMs }
@@ -391,11 +391,11 @@ export class Writes {
     return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin), time: at }
   }
 
-  /** For how long (ms) the stream has had a message; for ever where it has gone from it. */
+  /** For how long (ms) the stream has had a message; 0 where it is gone from it: more would be too early where others have replaced it. */
   async #ageOf(n: number): Promise<number> {
     await this.#bucket.clock.learn()
     const message = await this.#bucket.message({ seq: n })
-    return message === undefined ? Infinity : this.#bucket.clock.ageOf(Date.parse(message.time))
+    return message === undefined ? 0 : this.#bucket.clock.ageOf(Date.parse(message.time))
   }
 }
 
