@@ -254,6 +254,9 @@ export class Bucket {
   }
 }
 
+/** The epoch that goes on. */
+export const epochOf = ({ epochs }: BucketState): string => currentEpoch(epochs).id
+
 /** Of ttls, the server takes whole seconds alone. */
 export const wholeSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
 
