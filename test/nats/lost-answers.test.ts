@@ -42,6 +42,15 @@ const cases: Record<string, Case> = {
     meanwhile: set,
     stays: 'other',
   },
+  'a clear, another clears and sets': {
+    before: true,
+    write: (own) => own.clear(),
+    meanwhile: async (theirs) => {
+      await theirs.clear()
+      await set(theirs)
+    },
+    stays: 'other',
+  },
   'a delete of what is there, another sets': {
     before: true,
     write: (own) => own.delete('k'),

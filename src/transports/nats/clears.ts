@@ -27,17 +27,25 @@ export class Clears {
     this.#names = names
   }
 
-  /** `id`: of its mark. `checkNewest`: throws where its batch was given up meanwhile. */
-  async take({ writer, sequence }: Batch, id: string, state: BucketState, checkNewest: () => void): Promise<Outcome> {
+  /**
+   * `id`: of its mark. `newer`: what the stream took after this time of its server is newer than this; Infinity where an id tells.
+   * `checkNewest`: throws where its batch was given up meanwhile.
+   */
+  async take(
+    { writer, sequence }: Batch,
+    id: string,
+    state: BucketState,
+    newer: number,
+    checkNewest: () => void,
+  ): Promise<Outcome> {
     const { stream } = this.#bucket
-    const { cleared, start } = this.#names
+    const { start } = this.#names
     const epoch = epochOf(state)
     const last = this.#last.get(writer)
     let n = last?.n ?? 0
     // Of a stream that was made anew since, the numbers are others.
     if (last?.sequence !== sequence || last.epoch !== epoch) {
-      const ack = await this.#messages.publishMark(cleared, new Headers().with(header.id, id), state)
-      n = (ack as Ack).seq
+      n = await this.#mark(id, state, newer)
       this.#last.set(writer, { sequence, epoch, n })
     }
     // In pages, which shift when marks are purged meanwhile: until one round finds nothing more.
@@ -70,5 +78,14 @@ export class Clears {
       }
     }
     return { n, existed: false }
+  }
+
+  /** Resolves to the number of its mark, or of another client's that came after it: what that one took, this one need not. */
+  async #mark(id: string, state: BucketState, newer: number): Promise<number> {
+    const { cleared } = this.#names
+    const stored = newer < Infinity ? await this.#messages.read(cleared) : undefined
+    if (stored !== undefined && stored.time > newer) return stored.n
+    const ack = await this.#messages.publishMark(cleared, new Headers().with(header.id, id), state)
+    return (ack as Ack).seq
   }
 }

@@ -61,8 +61,8 @@ export class Writes {
     const { restores, kind } = batch.writes[0] ?? {}
     let outcomes: readonly Outcome[]
     if (kind === 'clear') {
-      const checkNewest = () => this.#checkNewest(batch)
-      outcomes = [await this.#clears.take(batch, this.#idOf(batch), state, checkNewest)]
+      const newer = isGivenAgain ? await this.#newerThan(attempt) : Infinity
+      outcomes = [await this.#clears.take(batch, this.#idOf(batch), state, newer, () => this.#checkNewest(batch))]
     } else if (restores !== undefined) outcomes = await restoreAll(this.#messages, this.#names, batch, state)
     else {
       attempt.begin(epochOf(state))
