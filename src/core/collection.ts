@@ -76,10 +76,12 @@ export class Collection<T extends object>
    * Rejects with `UNSUBSCRIBED`, `CLOSED`, `ABORTED` (by `signal`, which ends the subscription while it waits), or
    * with a fault that will not pass by itself (`UNAUTHORIZED`, `UNSUPPORTED_STORE`, `MISSING_PACKAGE`).
    */
-  subscribe({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-      const error = new MemisError('INVALID_OPTION', `signal must be an AbortSignal, this is ${quote(signal)}`)
-      return handled(Promise.reject(this.#error(error)))
+  subscribe(options: { signal?: AbortSignal } = {}): Promise<void> {
+    let signal: AbortSignal | undefined
+    try {
+      signal = signalOf(options)
+    } catch (error) {
+      return handled(Promise.reject(this.#error(error as MemisError)))
     }
     if (this.#subscribed === null) {
       const refusal = this.#client.refusal
@@ -259,6 +261,15 @@ export class Collection<T extends object>
       ...(stored === undefined ? {} : { stored }),
     })
   }
+}
+
+function signalOf(options: { signal?: AbortSignal }): AbortSignal | undefined {
+  if (typeof options !== 'object' || options === null) {
+    throw new MemisError('INVALID_OPTION', `subscribe takes nothing or { signal }, this is ${quote(options)}`)
+  }
+  const { signal } = options
+  if (signal === undefined || typeof signal?.addEventListener === 'function') return signal
+  throw new MemisError('INVALID_OPTION', `signal must be an AbortSignal, this is ${quote(signal)}`)
 }
 
 function checkTtl(key: string, ttl: unknown): number | null {

@@ -217,6 +217,14 @@ test('a signal that was aborted before refuses, and leaves nothing subscribed', 
   await ready
 })
 
+test('what is no object with a signal is refused, and leaves nothing subscribed', async () => {
+  const { things } = fakeClient()
+  for (const wrong of [null, 1, 'x', { signal: null }, { signal: {} }]) {
+    await assert.rejects(things.subscribe(wrong as unknown as object), code('INVALID_OPTION'))
+  }
+  assert.equal(things.freshness.state, 'idle')
+})
+
 test('a signal given to a later call ends what waits as well', async () => {
   const { things } = fakeClient()
   const abort = new AbortController()

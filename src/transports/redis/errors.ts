@@ -20,14 +20,15 @@ export function translate(error: unknown): MemisError {
   if (error instanceof MemisError) return error
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) }
   if (!isReply(error)) return disconnected(`the connection to Redis failed: ${message || name}`, error)
-  if (unauthorized.test(message)) return new MemisError('UNAUTHORIZED', message, { cause: error, stored: 'no' })
+  const words = `Redis refused: ${message}`
+  if (unauthorized.test(message)) return new MemisError('UNAUTHORIZED', words, { cause: error, stored: 'no' })
   // What an old server does not know it repeats, a password among it: neither its words nor the cause are passed on.
   if (/unknown command/.test(message))
     return new MemisError(
       'UNSUPPORTED_STORE',
       `Redis ${oldestServer}.0 or newer is needed, this server does not know ${/`(\w+)`/.exec(message)?.[1]}`,
     )
-  if (unsupported.test(message)) return new MemisError('UNSUPPORTED_STORE', message, { cause: error, stored: 'no' })
-  if (passing.test(message)) return new MemisError('DISCONNECTED', message, { cause: error, stored: 'no' })
-  return new MemisError('STORE_REFUSED', `Redis refused: ${message}`, { cause: error, stored: 'no' })
+  if (unsupported.test(message)) return new MemisError('UNSUPPORTED_STORE', words, { cause: error, stored: 'no' })
+  if (passing.test(message)) return new MemisError('DISCONNECTED', words, { cause: error, stored: 'no' })
+  return new MemisError('STORE_REFUSED', words, { cause: error, stored: 'no' })
 }
