@@ -74,7 +74,11 @@ export class Writes {
     }
     // Numbers that began anew are another stream's, and of another epoch.
     const { lastAcked } = this.#messages
-    if (lastAcked !== last && lastAcked < Math.max(last, state.head)) state = await this.#bucket.refresh()
+    if (lastAcked !== last && lastAcked < Math.max(last, state.head)) {
+      state = await this.#bucket.refresh()
+      // Some may be of the former stream, and nobody knows which: all go again, and what this one has is known by its id.
+      if (kind !== 'clear' && restores === undefined) throw disconnected('the stream was made anew')
+    }
     this.#attempts.done(attempt)
     return { epoch: epochOf(state), outcomes }
   }
@@ -146,7 +150,7 @@ export class Writes {
         const later = landed?.get(write.key)
         // Whether a delete found something, nobody can tell any more.
         if (later !== undefined && i < later.index) {
-          flight.settle({ n: Math.max(1, later.n - (later.index - i)), existed: isDelete }, i)
+          flight.settle({ n: Math.max(0, later.n - (later.index - i)), existed: isDelete }, i)
           return
         }
         const subject = subjectOf(this.#names, write.key)
