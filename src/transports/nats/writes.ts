@@ -76,8 +76,9 @@ export class Writes {
     const { lastAcked } = this.#messages
     if (lastAcked !== last && lastAcked < Math.max(last, state.head)) {
       state = await this.#bucket.refresh()
-      // Some may be of the former stream, and nobody knows which: all go again, and what this one has is known by its id.
-      if (kind !== 'clear' && restores === undefined) throw disconnected('the stream was made anew')
+      // Some may be of the former stream, and nobody knows which: all go again, and what this one has is known by its id. (What is
+      // put back is in doubt until the next session, which ends with this epoch.)
+      if (restores === undefined) throw disconnected('the stream was made anew')
     }
     this.#attempts.done(attempt)
     return { epoch: epochOf(state), outcomes }
