@@ -48,11 +48,11 @@ export function precedes(one: Revision, other: Revision): boolean {
   return one.epoch === other.epoch ? one.n < other.n : one.epoch < other.epoch
 }
 
-/** A revision as stores keep it: `<epoch> <number>`. */
+/** A revision as stores keep it: `<epoch> <number>`. Of what was taken just before another write, the number is none of the store's, but lies between two. */
 export const encodeRevision = ({ epoch, n }: Revision): string => `${epoch} ${n}`
 
 /** Of what is not written so, undefined. */
 export function decodeRevision(text: unknown): Revision | undefined {
-  const [, epoch, n] = typeof text === 'string' ? (/^(\S+) (\d{1,16})$/.exec(text) ?? []) : []
+  const [, epoch, n] = typeof text === 'string' ? (/^(\S+) (\d{1,16}(?:\.\d{1,16})?)$/.exec(text) ?? []) : []
   return epoch === undefined ? undefined : { epoch, n: Number(n) }
 }

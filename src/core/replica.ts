@@ -477,7 +477,7 @@ function isChange(change: Change): boolean {
   if (typeof change !== 'object' || change === null) return false
   const { kind, key, n } = change
   const origin = kind === 'lost' ? undefined : change.origin
-  if (origin !== undefined && (typeof origin?.epoch !== 'string' || !Number.isSafeInteger(origin.n))) return false
+  if (origin !== undefined && (typeof origin?.epoch !== 'string' || !Number.isFinite(origin.n))) return false
   if (!isKey(key) || !Number.isSafeInteger(n) || n < 1) return false
   if (kind === 'set') return change.leftMs === null || Number.isFinite(change.leftMs)
   return kind === 'delete' || kind === 'expire' || kind === 'lost'

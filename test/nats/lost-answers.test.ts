@@ -122,6 +122,36 @@ test('a set that never reached a server that is killed then lies over what was w
   await stage.check('own')
 })
 
+test('a set that never reached a server that is killed, another sets: by then the own replica has forgotten what was before', async (version) => {
+  await using stage = await Stage.set(version)
+  const { own, theirs, proxy, site, connection } = stage
+  await own.set('k', { by: 'own, before' })
+  const publish = connection.publish.bind(connection)
+  let lost = 0
+  connection.publish = (subject, payload, options) => {
+    if (lost === 0 && subject.endsWith('.k')) lost++
+    else publish(subject, payload, options)
+  }
+  const written = own.set('k', { by: 'own' })
+  await until('it is lost', () => lost > 0)
+  const at = awake()
+  await until('more time has passed than the clocks may differ', () => awake() - at > 50)
+  proxy.freeze('back')
+  await set(theirs)
+  // Its next session waits.
+  const request = connection.request.bind(connection)
+  connection.request = async (subject, ...rest) => {
+    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await written
+    return request(subject, ...rest)
+  }
+  await restarts['the server is killed']?.(site.server)
+  proxy.cut()
+  await proxy.heal()
+  await written
+  assert.notDeepStrictEqual(own.get('k'), { by: 'own, before' })
+  await stage.check('other')
+})
+
 test('a write that was refused stays so where another of its batch goes again, and a later one of its key was taken', async (version) => {
   await using site = await natsSite(version)
   const connection = await connect({ servers: site.server.url })

@@ -151,7 +151,8 @@ export class Writes {
         const later = landed?.get(write.key)
         // Whether a delete found something, nobody can tell any more.
         if (later !== undefined && i < later.index) {
-          flight.settle({ n: Math.max(0, later.n - (later.index - i)), existed: isDelete }, i)
+          // Above the number that is before that, which may be of a write that this writer has heard of, and in order.
+          flight.settle({ n: later.n - 1 + (i + 1) / (later.index + 1), existed: isDelete }, i)
           return
         }
         const subject = subjectOf(this.#names, write.key)
@@ -220,7 +221,7 @@ export class Writes {
       const before = attempt.found.get(i)
       // Others have written since it was published, without an answer: taken or not, it counts as taken before that.
       if (before !== undefined && n > before.n && this.#isOfOthers(stored, attempt)) {
-        return { n: n - 1, existed: before.existed }
+        return { n: n - 0.5, existed: before.existed }
       }
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back, also over a mark that was put back itself.
