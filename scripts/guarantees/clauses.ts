@@ -82,6 +82,8 @@ export const shows: Readonly<Record<string, string>> = {
   'test/nats/errors.test.ts': 'K8',
   'test/nats/expiry.test.ts': 'X1 X4',
   'test/nats/faults.test.ts': 'K2',
+  'test/nats/hostile.test.ts': 'H1',
   'test/nats/join-race.slow.ts': 'R2',
   'test/nats/link.test.ts': 'K2 W6',
+  'test/nats/lost-answers.test.ts': 'W5 W6',
 }

@@ -5,11 +5,13 @@
 import assert from 'node:assert'
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect } from 'nats'
 import { type Client, type Collection, createClient, type MemisOptions, type ReadyInfo } from '../../src'
 import { startProxy } from '../support/proxy'
 import type { Server } from '../support/servers'
 import {
   awake,
+  Complaints,
   type Disposable,
   natsServer,
   note,
@@ -177,6 +179,43 @@ test('the files are gone, and the store is to be believed: replicas tell deletes
   await scene.equal(awake())
   assert.strictEqual(scene.deletes.length, 303)
   for (const each of scene.collections) assert.strictEqual(each.size, 0)
+})
+
+test('own writes are confirmed while the replica is away, and a backup is restored: what it had not heard of was lost, too', async (version) => {
+  await using server = await natsServer(version)
+  const files = join(server.dir, 'jetstream')
+  const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 })
+  const request = connection.request.bind(connection)
+  let returns: Promise<void> | null = null
+  connection.request = async (subject, ...rest) => {
+    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await returns
+    return request(subject, ...rest)
+  }
+  await using client = createClient({ transport: 'nats', connection })
+  new Complaints(client)
+  const items = client.database('test').collection<Item>('items')
+  await items.subscribe()
+  await items.set('k', { n: 0 })
+  let open = () => {}
+  returns = new Promise((resolve) => {
+    open = resolve
+  })
+  await server.kill('SIGTERM')
+  cpSync(files, `${files}.backup`, { recursive: true })
+  await server.restart()
+  for (let n = 1; n <= 3; n++) await items.set('k', { n })
+  await server.kill()
+  rmSync(files, { recursive: true })
+  cpSync(`${files}.backup`, files, { recursive: true })
+  await server.restart()
+  await using raw = await Raw.connect(server.url)
+  await raw.publish('$KV.test.items.k', '{"n":4,"by":"other"}')
+  for (let n = 0; n < 10; n++) await raw.publish(`$KV.test.items.key${n}`, '{}')
+  open()
+  await untilEqual(raw, [items])
+  assert.deepStrictEqual(items.get('k'), { n: 4, by: 'other' })
+  await client.close()
+  await connection.close()
 })
 
 for (const [more, what] of [

@@ -232,6 +232,44 @@ for (const dataLoss of ['restore', 'accept'] as const) {
   })
 }
 
+test('who was away for a moment is told what changed, not everything, also after a restart (K5)', async (version) => {
+  await using site = await natsSite(version)
+  const proxy = await startProxy(site.server.port)
+  const forEver = { maxReconnectAttempts: -1, reconnectTimeWait: 20 }
+  const connection = await connect({ servers: `127.0.0.1:${proxy.port}`, ...forEver })
+  const client = createClient({ transport: 'nats', connection })
+  const writer = site.client()
+  const [items, written] = [client, writer].map((each) => each.database('test').collection<object>('items')) as [
+    Collection<object>,
+    Collection<object>,
+  ]
+  for (const each of [client, writer]) new Complaints(each)
+  await Promise.all(Array.from({ length: 3000 }, (_, n) => written.set(`key ${n}`, { n })))
+  const replay = new Replay(items)
+  await items.subscribe()
+  for (const [i, harm] of ['cut', 'kill -9'].entries()) {
+    const ready = new Promise((resolve) => items.once('ready', resolve))
+    proxy.cut()
+    if (harm === 'kill -9') {
+      await site.server.kill()
+      await site.server.restart()
+    }
+    const changes = Array.from({ length: 20 }, (_, n) => written.set(`key ${n}`, { n, harm }))
+    await Promise.all([...changes, written.delete(`key ${100 + i}`)])
+    const before = connection.stats().inMsgs
+    await proxy.heal()
+    await ready
+    await untilEqual(site.raw, [items])
+    const heard = connection.stats().inMsgs - before
+    // Beside the 21, answers to questions and heartbeats.
+    assert.ok(heard >= 21 && heard <= 200, `${heard} messages after ${harm}`)
+    replay.check()
+  }
+  await Promise.all([client.close(), writer.close()])
+  await connection.close()
+  await proxy.close()
+})
+
 test('the stream deleted and not made anew: replicas make it', async (version) => {
   await using site = await natsSite(version)
   await using scene = await Scene.set(site)

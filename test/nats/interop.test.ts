@@ -287,7 +287,7 @@ const junk: Record<string, string | Uint8Array> = {
   'very deep': `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`,
 }
 
-test('what a KV client puts that is no item is absent, for who was there and who comes, and told as UNDECODABLE', async (version) => {
+test('what a KV client puts that is no item is absent, for who was there and who comes, and told as UNDECODABLE (H1)', async (version) => {
   await using scene = await Scene.set(version)
   const { artists, told, complaints } = scene
   await artists.subscribe()
@@ -333,7 +333,7 @@ const headers: [headers: Record<string, string>, isItem: boolean][] = [
   [{ 'KV-Operation': 'PURGE', 'Memis-Gone': 'rubbish' }, false],
 ]
 
-test('whatever headers a message has, replicas old and new agree, and go on', async (version) => {
+test('whatever headers a message has, replicas old and new agree, and go on (H1)', async (version) => {
   await using scene = await Scene.set(version)
   const { artists, raw, database } = scene
   await artists.subscribe()
@@ -352,7 +352,7 @@ test('whatever headers a message has, replicas old and new agree, and go on', as
   scene.replay.check()
 })
 
-test('keys that memis would write in another way, and what is not the collection’s, are no items of it', async (version) => {
+test('keys that memis would write in another way, and what is not the collection’s, are no items of it (H1)', async (version) => {
   await using scene = await Scene.set(version)
   const { artists, client } = scene
   await artists.subscribe()

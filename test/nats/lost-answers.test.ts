@@ -3,6 +3,7 @@
  * the server was started anew and knows of the first try no more, and `delete` tells what the first try found.
  */
 import assert from 'node:assert'
+import { isDeepStrictEqual } from 'node:util'
 import { connect, type NatsConnection } from 'nats'
 import { type Client, type Collection, createClient } from '../../src'
 import { startProxy, type TcpProxy } from '../support/proxy'
@@ -16,12 +17,16 @@ type Items = Collection<{ by: string }>
 interface Case {
   /** Whether the key is there before. */
   readonly before?: boolean
+  /** So many writes are a batch. */
+  readonly batchWrites?: number
+  /** Which messages never reach the server: so many of the first ones of the key. The answers to all others are lost. */
+  readonly unsent?: number
   write(own: Items): Promise<unknown>
   /** What another client does once the write has taken effect, without an answer. */
   meanwhile(theirs: Items): Promise<unknown>
-  /** What the write resolves to, and what is there in the end. */
+  /** What the delete among the writes resolves to, and what is there in the end. */
   readonly result?: boolean
-  readonly stays: string | undefined
+  readonly stays: string | undefined | null
 }
 
 const set = (items: Items) => items.set('k', { by: 'other' })
@@ -65,6 +70,57 @@ const cases: Record<string, Case> = {
     result: true,
     stays: undefined,
   },
+  'a delete of what is there, another sets what expires': {
+    before: true,
+    write: (own) => own.delete('k'),
+    meanwhile: async (theirs) => {
+      const gone = new Promise((resolve) => theirs.once('expire', resolve))
+      await theirs.set('k', { by: 'other' }, 0.3)
+      await gone
+    },
+    result: true,
+    stays: undefined,
+  },
+  'a delete that never arrived of what is there, another deletes': {
+    before: true,
+    unsent: 1,
+    write: (own) => own.delete('k'),
+    meanwhile: (theirs) => theirs.delete('k'),
+    result: false,
+    stays: undefined,
+  },
+  'a set and a delete, another deletes': {
+    write: (own) => Promise.all([own.set('k', { by: 'own' }), own.delete('k')]).then(([, found]) => found),
+    meanwhile: (theirs) => theirs.delete('k'),
+    result: false,
+    stays: undefined,
+  },
+  'a delete of nothing and a set, another sets': {
+    write: (own) => Promise.all([own.delete('k'), own.set('k', { by: 'own' })]).then(([found]) => found),
+    meanwhile: set,
+    result: false,
+    // The set was never sent: it may come after that, or before.
+    stays: null,
+  },
+  'a set that never arrived, another deletes nothing': {
+    unsent: 1,
+    write: (own) => own.set('k', { by: 'own' }),
+    meanwhile: (theirs) => theirs.delete('k'),
+    stays: 'own',
+  },
+  'two sets of a key, of which the first never arrived, another sets': {
+    unsent: 1,
+    write: (own) => Promise.all([own.set('k', { by: 'own 1' }), own.set('k', { by: 'own 2' })]),
+    meanwhile: set,
+    stays: 'other',
+  },
+  'two batches that set a key, of which the first never arrived, another sets': {
+    unsent: 1,
+    batchWrites: 1,
+    write: (own) => Promise.all([own.set('k', { by: 'own 1' }), own.set('k', { by: 'own 2' })]),
+    meanwhile: set,
+    stays: 'other',
+  },
   'a delete of nothing, another sets': {
     write: (own) => own.delete('k'),
     meanwhile: set,
@@ -86,14 +142,20 @@ const restarts: Record<string, (server: Server) => Promise<unknown>> = {
 }
 
 for (const [how, restart] of Object.entries(restarts)) {
-  for (const [what, { before, write, meanwhile, result, stays }] of Object.entries(cases)) {
+  for (const [what, each] of Object.entries(cases)) {
     test(`${what}, ${how}`, async (version) => {
+      const { before, batchWrites = 1000, unsent = 0, write, meanwhile, result, stays } = each
       await using stage = await Stage.set(version, before)
       const { own, theirs, proxy, site } = stage
+      for (const client of stage.clients) client.writer.batchWrites = batchWrites
       stage.isLosing = true
-      const first = await stage.sequence()
+      stage.unsent = unsent
+      const sent = stage.sent
       const written = write(own)
-      await until('it took effect', async () => (await stage.sequence()) > first)
+      await until('it is on its way', () => stage.sent > sent && stage.unsent === 0)
+      // What the server has been given is taken.
+      await stage.connection.flush()
+      await until('it took effect', async () => (await stage.sequence()) >= stage.taken)
       const at = awake()
       await until('more time has passed than the clocks may differ', () => awake() - at > 50)
       await meanwhile(theirs)
@@ -103,7 +165,8 @@ for (const [how, restart] of Object.entries(restarts)) {
       await proxy.heal()
       const outcome = await written
       if (result !== undefined) assert.strictEqual(outcome, result)
-      await stage.check(stays)
+      if (stays === null) await untilEqual(site.raw, [own, theirs])
+      else await stage.check(stays)
     })
   }
 }
@@ -183,6 +246,11 @@ test('a write that was refused stays so where another of its batch goes again, a
 class Stage implements AsyncDisposable {
   /** Acknowledgements are lost. */
   isLosing = false
+  /** So many messages of the key are lost from now on. */
+  unsent = 0
+  /** How many of the client's messages with items or marks were sent, and what the stream's last number is where all were taken. */
+  sent = 0
+  taken = 0
 
   private constructor(
     readonly site: Awaited<ReturnType<typeof natsSite>>,
@@ -191,6 +259,15 @@ class Stage implements AsyncDisposable {
     readonly clients: readonly Client[],
   ) {
     const subscribe = connection.subscribe.bind(connection)
+    const publish = connection.publish.bind(connection)
+    connection.publish = (subject, payload, options) => {
+      if (subject.startsWith('$KV.')) this.sent++
+      if (this.unsent > 0 && subject.endsWith('.k')) this.unsent--
+      else {
+        if (subject.startsWith('$KV.')) this.taken++
+        publish(subject, payload, options)
+      }
+    }
     connection.subscribe = (subject, options) =>
       subscribe(subject, {
         ...options,
@@ -222,6 +299,7 @@ class Stage implements AsyncDisposable {
     await Promise.all([own.subscribe(), theirs.subscribe()])
     await own.set('other', { by: 'own' })
     if (before) await theirs.set('k', { by: 'before' })
+    stage.taken = await stage.sequence()
     await until('both have heard', () => [own, theirs].every((items) => items.size === (before ? 2 : 1)))
     return stage
   }
@@ -233,7 +311,10 @@ class Stage implements AsyncDisposable {
 
   /** That is what the store and both replicas have. */
   async check(by: string | undefined): Promise<void> {
-    assert.deepStrictEqual((await readStore(this.site.raw, 'items')).get('k'), by === undefined ? undefined : { by })
+    const expected = by === undefined ? undefined : { by }
+    // What expired goes a little later.
+    const isSo = async () => isDeepStrictEqual((await readStore(this.site.raw, 'items')).get('k'), expected)
+    await until(`${by} stays`, isSo, 5000)
     await untilEqual(this.site.raw, [this.own, this.theirs])
   }
 

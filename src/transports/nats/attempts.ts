@@ -56,6 +56,8 @@ export class Attempt {
 export interface Found {
   readonly n: number
   readonly existed: boolean
+  /** It would have expired. */
+  readonly expires: boolean
 }
 
 /** What is known of a writer. */

@@ -9,7 +9,7 @@ export class Flight implements Waiter {
   readonly #reject: (error: MemisError) => void
   readonly #taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>
   /** Who waits for one of the writes. */
-  readonly #waiting = new Map<number, { resolve(): void; reject(error: MemisError): void }>()
+  readonly #waiting = new Map<number, { resolve(): void; reject(error: MemisError): void }[]>()
   #left: number
   /** Why of some nobody knows what became of them. */
   #error: MemisError | null = null
@@ -47,13 +47,13 @@ export class Flight implements Waiter {
   failed(error: MemisError, index: number): void {
     if (error.code !== 'DISCONNECTED') return this.settle({ error }, index)
     this.#error = error
-    this.#waiting.get(index)?.reject(error)
+    for (const each of this.#waiting.get(index) ?? []) each.reject(error)
     this.#end()
   }
 
   settle(outcome: Outcome, index: number): void {
     this.#outcomes[index] = outcome
-    this.#waiting.get(index)?.resolve()
+    for (const each of this.#waiting.get(index) ?? []) each.resolve()
     this.#end()
   }
 
@@ -61,7 +61,9 @@ export class Flight implements Waiter {
   after(index: number): Promise<void> {
     if (this.#outcomes[index] !== undefined) return Promise.resolve()
     if (this.#error !== null) return Promise.reject(this.#error)
-    return new Promise((resolve, reject) => this.#waiting.set(index, { resolve, reject }))
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { resolve, reject }])
+    })
   }
 
   #end(): void {

@@ -16,11 +16,24 @@ export interface Stored {
   readonly found: boolean
   readonly id: string
   readonly origin: string
+  /** The number of what it lies over; -1 where it does not say. */
+  readonly over: number
+  /** It has a ttl. */
+  readonly expires: boolean
   /** When the stream took it, by its server's clock (ms since 1970). */
   readonly time: number
 }
 
-export const nothing: Stored = { n: 0, gone: 'delete', found: false, id: '', origin: '', time: 0 }
+export const nothing: Stored = {
+  n: 0,
+  gone: 'delete',
+  found: false,
+  id: '',
+  origin: '',
+  over: -1,
+  expires: false,
+  time: 0,
+}
 /** Said on the mark of a delete, for the case that it is tried again. */
 export const nothingFound = 'nothing'
 
@@ -55,13 +68,22 @@ export class Messages {
     if (message === undefined) return undefined
     const { seq: n, hdrs, time } = message
     const headers = decodeHeaders(hdrs)
-    if (ttlOf(headers) < Infinity) await this.#bucket.clock.learn()
+    const expires = ttlOf(headers) < Infinity
+    if (expires) await this.#bucket.clock.learn()
     const at = Date.parse(time)
     const age = this.#bucket.clock.ageOf(at)
     const { kind } = decodeMessage({ key: subject, n, age, maxAge: Infinity, headers, text: () => '' })
     const gone = kind === 'set' ? undefined : kind
-    const found = headers.get(header.gone) !== nothingFound
-    return { n, gone, found, id: headers.get(header.id), origin: headers.get(header.origin), time: at }
+    return {
+      n,
+      gone,
+      found: headers.get(header.gone) !== nothingFound,
+      id: headers.get(header.id),
+      origin: headers.get(header.origin),
+      over: Number(headers.get(header.expected) || -1),
+      expires,
+      time: at,
+    }
   }
 
   /** For how long (ms) the stream has had a message; 0 where it is gone from it: more would be too early where others have replaced it. */

@@ -161,11 +161,10 @@ export class Session {
     if (from !== null && from.epoch === currentEpoch(this.#state.epochs).id) {
       // An answer that others were waiting for may be older than what was told.
       if (from.n > this.#state.head) this.#state = await this.#bucket.refresh()
-      const floor = await this.#trail.unbroken(from, this.#state.head)
-      if (floor < from.n) this.#state = await this.#bucket.fork(from.epoch, floor)
+      const floor = await this.#trail.broken(from, this.#state)
+      if (floor !== null) this.#state = await this.#bucket.fork(from.epoch, floor)
     }
-    // Marks of what is gone must have been kept for all the time since the replica was current.
-    const forgotten = this.#trail.away < 0.9 * this.#state.retention ? 0 : Infinity
+    const forgotten = this.#trail.keepsMarks(this.#state) ? 0 : Infinity
     return resume(from, { ...this.#state, forgotten })
   }
 

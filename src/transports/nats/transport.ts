@@ -175,8 +175,9 @@ class NatsTransport implements Transport {
     if (lane === undefined) {
       const bucket = this.#buckets.get(names.bucket) ?? new Bucket(names, link, this.#host, publisher, this.#options)
       this.#buckets.set(names.bucket, bucket)
-      const writes = new Writes(link, publisher, sweeper, bucket, names, this.#host.retention)
-      lane = { names, bucket, writes, trail: new Trail(link, bucket) }
+      const trail = new Trail(link, bucket, names)
+      const writes = new Writes(link, publisher, sweeper, bucket, names, trail, this.#host.retention)
+      lane = { names, bucket, writes, trail }
       this.#lanes.set(names.start, lane)
     }
     return lane

@@ -13,6 +13,7 @@ import { type Names, subjectOf } from './names'
 import { type Ack, Headers, type Publisher } from './publisher'
 import { restoreAll } from './restores'
 import type { Sweeper } from './sweeper'
+import type { Trail } from './trail'
 
 type SetWrite = Extract<Write, { kind: 'set' }>
 
@@ -25,18 +26,28 @@ export class Writes {
   readonly #sweeper: Sweeper
   readonly #bucket: Bucket
   readonly #names: Names
+  readonly #trail: Trail
   readonly #messages: Messages
   readonly #clears: Clears
   /** What the ids of a writer's messages begin with: they must differ in all of the stream, and cost less if they are short. */
   readonly #ids = new Map<string, string>()
   readonly #attempts = new Attempts()
 
-  constructor(link: Link, publisher: Publisher, sweeper: Sweeper, bucket: Bucket, names: Names, retention: number) {
+  constructor(
+    link: Link,
+    publisher: Publisher,
+    sweeper: Sweeper,
+    bucket: Bucket,
+    names: Names,
+    trail: Trail,
+    retention: number,
+  ) {
     this.#link = link
     this.#publisher = publisher
     this.#sweeper = sweeper
     this.#bucket = bucket
     this.#names = names
+    this.#trail = trail
     this.#messages = new Messages(bucket, publisher, sweeper, retention)
     this.#clears = new Clears(link, bucket, this.#messages, names)
   }
@@ -51,7 +62,8 @@ export class Writes {
     return taking
   }
 
-  async #take({ attempt, isGivenAgain, after }: Try): Promise<Written> {
+  async #take(tried: Try): Promise<Written> {
+    const { attempt, isGivenAgain, after } = tried
     const { batch } = attempt
     // While some of that is on its way, what the stream has is not all.
     if (isGivenAgain) await after?.taking.catch(() => {})
@@ -68,7 +80,7 @@ export class Writes {
       attempt.begin(epochOf(state))
       const landed = isGivenAgain ? await this.#landed(attempt, after) : undefined
       this.#checkNewest(batch)
-      const taking = this.#takeAll(attempt, state, landed)
+      const taking = this.#takeAll(tried, state, landed)
       attempt.publish()
       outcomes = await taking
     }
@@ -94,6 +106,8 @@ export class Writes {
     const landed = new Map<string, { index: number; n: number }>()
     const indexes = new Map<string, number>()
     const last = new Map<string, { index: number; mustAsk: boolean }>()
+    /** The first delete of a key that was never published: whatever others wrote, it is yet to come. */
+    const unpublished = new Map<string, number>()
     const newer = await this.#newerThan(attempt)
     for (const each of after === undefined ? [attempt] : [attempt, after]) {
       const id = this.#idOf(each.batch)
@@ -105,15 +119,18 @@ export class Writes {
         last.set(key, { index, mustAsk: mayBeNew || last.has(key) })
         const outcome = isCounted ? each.outcomes[i] : undefined
         if (outcome !== undefined && 'n' in outcome) landed.set(key, { index, n: outcome.n })
+        const isUnpublished = each === attempt && kind === 'delete' && outcome === undefined && !attempt.found.has(i)
+        if (isUnpublished && !unpublished.has(key)) unpublished.set(key, index)
       }
     }
     const ask = async (key: string, index: number) => {
       const stored = (await this.#messages.read(subjectOf(this.#names, key))) ?? nothing
-      const { id, n, time } = stored
+      const { id, n, time, gone, found } = stored
       const own = indexes.get(id)
       if (own !== undefined) landed.set(key, { index: own, n })
-      // Taken or not, it counts as taken before that: nobody can tell.
-      else if (time > newer && this.#isOfOthers(stored, attempt)) landed.set(key, { index: index + 1, n })
+      // Taken or not, what was published counts as taken before that: nobody can tell. But a delete that found nothing came before it.
+      else if (time > newer && gone !== 'expire' && found && this.#isOfOthers(stored, attempt))
+        landed.set(key, { index: unpublished.get(key) ?? index + 1, n })
     }
     const isOpen = (key: string, index: number) => landed.get(key)?.index !== index
     await Promise.all(
@@ -131,12 +148,13 @@ export class Writes {
     return knowsIds ? Infinity : this.#bucket.clock.latestAt(since)
   }
 
-  #takeAll(attempt: Attempt, state: BucketState, landed?: Landed): Promise<readonly Outcome[]> {
+  #takeAll({ attempt, isGivenAgain, after }: Try, state: BucketState, landed?: Landed): Promise<readonly Outcome[]> {
     return new Promise((resolve, reject) => {
       const { batch } = attempt
       const id = this.#idOf(batch)
       const writes = batch.writes as readonly KeyWrite[]
       const flight = new Flight(attempt.outcomes, resolve, reject, (ack, i) => this.#setTaken(attempt, i, ack, state))
+      const runs = isGivenAgain ? runsOf(attempt, after) : null
       // A delete has to know what is there, which takes time; sets follow each other by the order of the connection.
       const hasDeletes = writes.some(({ kind }) => kind === 'delete')
       const lastOf = new Map<string, number>()
@@ -149,10 +167,8 @@ export class Writes {
           return
         }
         const later = landed?.get(write.key)
-        // Whether a delete found something, nobody can tell any more.
         if (later !== undefined && i < later.index) {
-          // Above the number that is before that, which may be of a write that this writer has heard of, and in order.
-          flight.settle({ n: later.n - 1 + (i + 1) / (later.index + 1), existed: isDelete }, i)
+          flight.settle({ n: justBefore(later.n, i, later.index), existed: attempt.found.get(i)?.existed === true }, i)
           return
         }
         const subject = subjectOf(this.#names, write.key)
@@ -167,14 +183,46 @@ export class Writes {
             (error) => flight.failed(error, i),
           )
         }
+        const last = runs?.lastOf.get(i)
+        if (last !== undefined) {
+          // Not published: where the last of the run was taken before, under what others wrote since, this would lie over both.
+          const inherit = () => {
+            const outcome = attempt.outcomes[last]
+            if (outcome === undefined || !('n' in outcome)) take()
+            else flight.settle({ n: justBefore(outcome.n, i, last), existed: false }, i)
+          }
+          flight.after(last).then(inherit, (error) => flight.failed(error, i))
+          return
+        }
         const before = lastOf.get(write.key)
         if (hasDeletes) lastOf.set(write.key, i)
         const mustWait = before !== undefined && (isDelete || late.has(before))
         if (isDelete || mustWait) late.add(i)
-        if (mustWait) flight.after(before).then(take, (error) => flight.failed(error, i))
-        else take()
+        const next = runs?.nextOf.get(i)
+        const begin =
+          after === undefined || next === undefined ? take : () => this.#takeNext(after, next, state, flight, i, take)
+        if (mustWait) flight.after(before).then(begin, (error) => flight.failed(error, i))
+        else begin()
       })
     })
+  }
+
+  /** In the place of a set, publishes one of the batch that follows, which goes on its run; only where that is refused, the set itself. */
+  #takeNext(after: Attempt, next: number, state: BucketState, flight: Flight, i: number, take: () => void): void {
+    const write = after.batch.writes[next] as SetWrite
+    const headers = withTtl(write, new Headers().with(header.id, `${this.#idOf(after.batch)}.${next}`), state)
+    const acked = async (ack: Ack) => this.#setTaken(after, next, ack, state)
+    const taken = (outcome: Outcome) => {
+      after.outcomes[next] = outcome
+      if ('n' in outcome) flight.settle({ n: justBefore(outcome.n, 0, 1), existed: false }, i)
+    }
+    const failed = (error: MemisError) => {
+      if (error.code === 'DISCONNECTED') return flight.failed(error, i)
+      after.outcomes[next] = { error }
+      take()
+    }
+    const waiter = { acked: (ack: Ack) => void acked(ack).then(taken, failed), failed }
+    this.#publisher.send(subjectOf(this.#names, write.key), write.item.json, headers, waiter, next)
   }
 
   #idOf({ writer, sequence }: Batch): string {
@@ -187,15 +235,16 @@ export class Writes {
     return prefix
   }
 
-  /** Another writer has written it, and did so as of its number: what expired, or was put back after a loss, was written before. */
-  #isOfOthers({ gone, origin, id }: Stored, { batch }: Attempt): boolean {
-    return gone !== 'expire' && origin === '' && !id.startsWith(this.#prefixOf(batch.writer))
+  /** Not of this writer, nor put back after a loss: that was written before. */
+  #isOfOthers({ origin, id }: Stored, { batch }: Attempt): boolean {
+    return origin === '' && !id.startsWith(this.#prefixOf(batch.writer))
   }
 
   /** What it means that a set was taken: at once where nothing more is to be asked. */
   #setTaken(attempt: Attempt, i: number, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
     const { seq: n, duplicate } = this.#messages.taken(ack)
     const write = attempt.batch.writes[i] as SetWrite
+    if (!duplicate) this.#trail.taken(write.key, n)
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
@@ -216,19 +265,19 @@ export class Writes {
     const { floor } = currentEpoch(state.epochs)
     for (let tries = 0; tries < mostTries; tries++) {
       const stored = (await this.#messages.read(subject)) ?? nothing
-      const { n, gone, id: lastId, origin, found } = stored
+      const { n, gone, id: lastId, origin, found, over, expires } = stored
       if (lastId === id) return { n, existed: found } // it was taken before
       const before = attempt.found.get(i)
-      // Others have written since it was published, without an answer: taken or not, it counts as taken before that.
-      if (before !== undefined && n > before.n && this.#isOfOthers(stored, attempt)) {
-        return { n: n - 0.5, existed: before.existed }
-      }
+      // Others have written since it was published, without an answer: taken or not, it counts as taken before that; but not before
+      // a mark on what it had found, or what may be the end of that.
+      const isOver = before !== undefined && n > before.n && over !== before.n && !(gone === 'expire' && before.expires)
+      if (isOver && this.#isOfOthers(stored, attempt)) return { n: n - 0.5, existed: before.existed }
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back, also over a mark that was put back itself.
       if (gone !== undefined && n > floor && !origin) return { n, existed: false, gone }
       this.#checkNewest(attempt.batch)
       const existed = gone === undefined
-      attempt.found.set(i, { n, existed })
+      attempt.found.set(i, { n, existed, expires })
       const plain = new Headers().with(header.id, id).with(header.expected, n)
       const headers = existed ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#messages.publishMark(subject, headers, state)
@@ -237,6 +286,51 @@ export class Writes {
     }
     throw contended()
   }
+}
+
+/** A number for what was taken just before another one: greater than the one before that, and than those of a lower index. */
+const justBefore = (n: number, i: number, index: number): number => n - 1 + (i + 1) / (index + 1)
+
+/** Sets of one key in a row that nobody knows what became of. */
+interface Runs {
+  /** By the others of a run, its last. */
+  readonly lastOf: ReadonlyMap<number, number>
+  /** By the last of those that go on in the batch that follows, the last of these. */
+  readonly nextOf: ReadonlyMap<number, number>
+}
+
+function runsOf(attempt: Attempt, after: Attempt | undefined): Runs {
+  const lastOf = new Map<number, number>()
+  const nextOf = new Map<number, number>()
+  const open = new Map<string, number[]>()
+  /** Returns the last of the run. */
+  const end = (key: string): number | undefined => {
+    const run = open.get(key) ?? []
+    const last = run.pop()
+    for (const i of run) lastOf.set(i, last as number)
+    open.delete(key)
+    return last
+  }
+  const isUnknown = (each: Attempt, i: number) => each.outcomes[i] === undefined
+  for (const [i, { key, kind }] of attempt.batch.writes.entries() as Iterable<[number, KeyWrite]>) {
+    if (kind === 'delete') end(key)
+    else if (isUnknown(attempt, i)) open.set(key, [...(open.get(key) ?? []), i])
+  }
+  // Of another epoch, or never published, it has no part in this.
+  if (after?.epoch === attempt.epoch) {
+    const next = new Map<string, number>()
+    const ended = new Set<string>()
+    for (const [j, { key, kind }] of after.batch.writes.entries() as Iterable<[number, KeyWrite]>) {
+      if (kind === 'delete') ended.add(key)
+      else if (!ended.has(key) && isUnknown(after, j)) next.set(key, j)
+    }
+    for (const [key, j] of next) {
+      const last = end(key)
+      if (last !== undefined) nextOf.set(last, j)
+    }
+  }
+  for (const key of [...open.keys()]) end(key)
+  return { lastOf, nextOf }
 }
 
 /** Sets follow each other by the order of the connection, once they are on it; a delete has to know what is there. */
