@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { connect } from 'nats'
 import { type Client, createClient } from '../../src'
+import { freePort } from '../support/free-port'
 import { startProxy } from '../support/proxy'
 import type { Server } from '../support/servers'
 import {
@@ -75,6 +76,57 @@ test('a wrong password: UNAUTHORIZED, at once, and no secret in it; once it is r
   }
   await using right = createClient(server.url)
   await itemsOf(right).set('k', { v: 1 })
+})
+
+test('no secret of a URL or an option is in any error, its cause, an event, a warning, or the client itself (H3)', async (version) => {
+  await using server = await natsServer(version, { password: 'right' })
+  const proxy = await startProxy(server.port)
+  proxy.freeze()
+  const said: string[] = []
+  const show = (value: unknown) => void said.push(inspect(value, { depth: 20, showHidden: true }), String(value))
+  process.on('warning', show)
+  const logins = ['s3cret-user:s3cret-pass', 's3cret-token', 's3cret-user:s3cret%2Fp%40ss']
+  const hosts = [server.port, proxy.port, await freePort()].map((port) => `127.0.0.1:${port}`)
+  const wrong = ['bad host', '[::', '127.0.0.1:99999', '127.0.0.1:port', '%zz']
+  const options: unknown[] = [
+    ...logins.flatMap((login) => [...hosts, ...wrong].map((host) => `nats://${login}@${host}`)),
+    ...hosts.map((servers) => ({ transport: 'nats', servers, user: 's3cret-user', pass: 's3cret-pass' })),
+    ...hosts.map((servers) => ({ transport: 'nats', servers, token: 's3cret-token' })),
+    { transport: 'nats', servers: hosts[0], user: 's3cret-user', pass: 's3cret-pass', token: 's3cret-token' },
+    { transport: 'nats', servers: `s3cret-user:s3cret-pass@${hosts[0]}` },
+    { transport: 'nats', servers: hosts[0], token: 's3cret-token', reconnect: true },
+  ]
+  const attempt = async (each: unknown) => {
+    let client: Client
+    try {
+      const given = typeof each === 'string' ? { url: each } : (each as object)
+      client = createClient({ ...given, writeTimeout: 2000, livenessTimeout: 1000 } as never)
+    } catch (error) {
+      return show(error)
+    }
+    const told = new Promise<void>((resolve) => client.once('error', () => resolve()))
+    client.on('error', show)
+    const items = itemsOf(client)
+    const asked = [client.connect(), items.subscribe(), items.set('k', {})].map((promise) => promise.then(show, show))
+    await told
+    show([client, items, client.errorCounts])
+    await client.close()
+    await Promise.all(asked)
+  }
+  await within(Promise.all(options.map(attempt)), 20_000)
+  process.off('warning', show)
+  for (const fault of [/UNAUTHORIZED/, /DISCONNECTED/, /INVALID_OPTION/, /CONNECTION_REFUSED/, /TIMEOUT/]) {
+    assert.ok(
+      said.some((text) => fault.test(text)),
+      `nothing was said of ${fault}`,
+    )
+  }
+  const leaks = said.filter((text) => /s3cret/.test(text))
+  assert.deepStrictEqual(
+    leaks.slice(0, 3).map((text) => text.slice(0, 200)),
+    [],
+  )
+  await proxy.close()
 })
 
 test('a user without permission to publish: UNAUTHORIZED for the write, and reading goes on', async (version) => {
