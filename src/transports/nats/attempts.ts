@@ -1,5 +1,6 @@
 /** The batches of each writer that are under way or go again, and what the stream has confirmed of them in whatever try. No I/O. */
 import type { Batch, Outcome, Written } from '../../core/transport'
+import type { Stored } from './messages'
 
 export class Attempt {
   readonly batch: Batch
@@ -10,8 +11,8 @@ export class Attempt {
   /** When it was handed over (performance.now()), and the server that was connected then; undefined in a cluster. */
   readonly since = performance.now()
   readonly server: string | undefined
-  /** What each delete found, by the number that it was to lie over, once it may have been taken. */
-  readonly found = new Map<number, Found>()
+  /** What each delete found, and was to lie over, once it may have been taken. */
+  readonly found = new Map<number, Stored>()
   /** What came of it when it was handed over first. */
   taking!: Promise<Written>
   /** Resolves once its messages have gone out. */
@@ -51,13 +52,6 @@ export class Attempt {
     if (deadline === undefined || outcome === undefined || !('n' in outcome)) return outcome
     return { ...outcome, leftMs: deadline - performance.now() }
   }
-}
-
-export interface Found {
-  readonly n: number
-  readonly existed: boolean
-  /** It would have expired. */
-  readonly expires: boolean
 }
 
 /** What is known of a writer. */

@@ -62,7 +62,9 @@ export class Flight implements Waiter {
     if (this.#outcomes[index] !== undefined) return Promise.resolve()
     if (this.#error !== null) return Promise.reject(this.#error)
     return new Promise((resolve, reject) => {
-      this.#waiting.set(index, [...(this.#waiting.get(index) ?? []), { resolve, reject }])
+      const waiting = this.#waiting.get(index) ?? []
+      waiting.push({ resolve, reject })
+      this.#waiting.set(index, waiting)
     })
   }
 

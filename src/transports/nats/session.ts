@@ -3,11 +3,11 @@
  * what comes, in the order of the stream, and numbers it without a gap.
  */
 import type { Msg, Subscription } from 'nats'
-import { currentEpoch, type Resumption, resume } from '../../core/epochs'
+import { type Resumption, resume } from '../../core/epochs'
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
 import { setImmediate } from '../../core/turn'
-import type { Bucket, BucketState } from './bucket'
+import { type Bucket, type BucketState, epochOf } from './bucket'
 import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
 import { noStream, translate } from './errors'
 import type { Link } from './link'
@@ -69,7 +69,7 @@ export class Session {
       await this.#trail.deleteConsumers().catch(() => {}) // who may not, leaves them to the server
       const { after, common } = await this.#resume(from)
       if (this.#over) return
-      const epoch = currentEpoch(this.#state.epochs).id
+      const epoch = epochOf(this.#state)
       this.#trail.begin(epoch, after === null)
       if (after === null) this.#sweeper.forget(this.#names.start)
       this.#reached = after ?? 0
@@ -158,7 +158,7 @@ export class Session {
   /** Where to go on from, once it is known whether the stream still is what it was. */
   async #resume(from: Position | null): Promise<Resumption> {
     this.#state = await this.#bucket.refresh()
-    if (from !== null && from.epoch === currentEpoch(this.#state.epochs).id) {
+    if (from !== null && from.epoch === epochOf(this.#state)) {
       // An answer that others were waiting for may be older than what was told.
       if (from.n > this.#state.head) this.#state = await this.#bucket.refresh()
       const floor = await this.#trail.broken(from, this.#state)

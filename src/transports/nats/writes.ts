@@ -12,6 +12,7 @@ import { contended, Messages, mostTries, nothing, nothingFound, type Stored, wit
 import { type Names, subjectOf } from './names'
 import { type Ack, Headers, type Publisher } from './publisher'
 import { restoreAll } from './restores'
+import { runsOf } from './runs'
 import type { Sweeper } from './sweeper'
 import type { Trail } from './trail'
 
@@ -168,7 +169,9 @@ export class Writes {
         }
         const later = landed?.get(write.key)
         if (later !== undefined && i < later.index) {
-          flight.settle({ n: justBefore(later.n, i, later.index), existed: attempt.found.get(i)?.existed === true }, i)
+          const found = attempt.found.get(i)
+          const existed = found !== undefined && found.gone === undefined
+          flight.settle({ n: justBefore(later.n, i, later.index), existed }, i)
           return
         }
         const subject = subjectOf(this.#names, write.key)
@@ -265,19 +268,20 @@ export class Writes {
     const { floor } = currentEpoch(state.epochs)
     for (let tries = 0; tries < mostTries; tries++) {
       const stored = (await this.#messages.read(subject)) ?? nothing
-      const { n, gone, id: lastId, origin, found, over, expires } = stored
+      const { n, gone, id: lastId, origin, found, over } = stored
       if (lastId === id) return { n, existed: found } // it was taken before
       const before = attempt.found.get(i)
       // Others have written since it was published, without an answer: taken or not, it counts as taken before that; but not before
       // a mark on what it had found, or what may be the end of that.
       const isOver = before !== undefined && n > before.n && over !== before.n && !(gone === 'expire' && before.expires)
-      if (isOver && this.#isOfOthers(stored, attempt)) return { n: n - 0.5, existed: before.existed }
+      if (isOver && this.#isOfOthers(stored, attempt))
+        return { n: justBefore(n, 0, 1), existed: before.gone === undefined }
       // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss, a
       // replica may be about to put the item back, also over a mark that was put back itself.
       if (gone !== undefined && n > floor && !origin) return { n, existed: false, gone }
       this.#checkNewest(attempt.batch)
       const existed = gone === undefined
-      attempt.found.set(i, { n, existed, expires })
+      attempt.found.set(i, stored)
       const plain = new Headers().with(header.id, id).with(header.expected, n)
       const headers = existed ? plain : plain.with(header.gone, nothingFound)
       const ack = await this.#messages.publishMark(subject, headers, state)
@@ -290,48 +294,6 @@ export class Writes {
 
 /** A number for what was taken just before another one: greater than the one before that, and than those of a lower index. */
 const justBefore = (n: number, i: number, index: number): number => n - 1 + (i + 1) / (index + 1)
-
-/** Sets of one key in a row that nobody knows what became of. */
-interface Runs {
-  /** By the others of a run, its last. */
-  readonly lastOf: ReadonlyMap<number, number>
-  /** By the last of those that go on in the batch that follows, the last of these. */
-  readonly nextOf: ReadonlyMap<number, number>
-}
-
-function runsOf(attempt: Attempt, after: Attempt | undefined): Runs {
-  const lastOf = new Map<number, number>()
-  const nextOf = new Map<number, number>()
-  const open = new Map<string, number[]>()
-  /** Returns the last of the run. */
-  const end = (key: string): number | undefined => {
-    const run = open.get(key) ?? []
-    const last = run.pop()
-    for (const i of run) lastOf.set(i, last as number)
-    open.delete(key)
-    return last
-  }
-  const isUnknown = (each: Attempt, i: number) => each.outcomes[i] === undefined
-  for (const [i, { key, kind }] of attempt.batch.writes.entries() as Iterable<[number, KeyWrite]>) {
-    if (kind === 'delete') end(key)
-    else if (isUnknown(attempt, i)) open.set(key, [...(open.get(key) ?? []), i])
-  }
-  // Of another epoch, or never published, it has no part in this.
-  if (after?.epoch === attempt.epoch) {
-    const next = new Map<string, number>()
-    const ended = new Set<string>()
-    for (const [j, { key, kind }] of after.batch.writes.entries() as Iterable<[number, KeyWrite]>) {
-      if (kind === 'delete') ended.add(key)
-      else if (!ended.has(key) && isUnknown(after, j)) next.set(key, j)
-    }
-    for (const [key, j] of next) {
-      const last = end(key)
-      if (last !== undefined) nextOf.set(last, j)
-    }
-  }
-  for (const key of [...open.keys()]) end(key)
-  return { lastOf, nextOf }
-}
 
 /** Sets follow each other by the order of the connection, once they are on it; a delete has to know what is there. */
 const turnAfter = (before: Attempt, batch: Batch): Promise<unknown> =>
