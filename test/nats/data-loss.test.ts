@@ -13,6 +13,7 @@ import {
   awake,
   Complaints,
   type Disposable,
+  holdSessions,
   natsServer,
   note,
   Raw,
@@ -185,21 +186,18 @@ test('own writes are confirmed while the replica is away, and a backup is restor
   await using server = await natsServer(version)
   const files = join(server.dir, 'jetstream')
   const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 })
-  const request = connection.request.bind(connection)
-  let returns: Promise<void> | null = null
-  connection.request = async (subject, ...rest) => {
-    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await returns
-    return request(subject, ...rest)
-  }
   await using client = createClient({ transport: 'nats', connection })
   new Complaints(client)
   const items = client.database('test').collection<Item>('items')
   await items.subscribe()
   await items.set('k', { n: 0 })
   let open = () => {}
-  returns = new Promise((resolve) => {
-    open = resolve
-  })
+  holdSessions(
+    connection,
+    new Promise<void>((resolve) => {
+      open = resolve
+    }),
+  )
   await server.kill('SIGTERM')
   cpSync(files, `${files}.backup`, { recursive: true })
   await server.restart()

@@ -8,7 +8,18 @@ import { connect, type NatsConnection } from 'nats'
 import { type Client, type Collection, createClient } from '../../src'
 import { startProxy, type TcpProxy } from '../support/proxy'
 import type { Server } from '../support/servers'
-import { awake, Complaints, natsSite, readStore, rejection, suiteOnAll, until, untilEqual } from './support'
+import {
+  awake,
+  Complaints,
+  holdSessions,
+  natsSite,
+  passAcks,
+  readStore,
+  rejection,
+  suiteOnAll,
+  until,
+  untilEqual,
+} from './support'
 
 const test = suiteOnAll('lost answers')
 
@@ -189,24 +200,14 @@ test('a set that never reached a server that is killed, another sets: by then th
   await using stage = await Stage.set(version)
   const { own, theirs, proxy, site, connection } = stage
   await own.set('k', { by: 'own, before' })
-  const publish = connection.publish.bind(connection)
-  let lost = 0
-  connection.publish = (subject, payload, options) => {
-    if (lost === 0 && subject.endsWith('.k')) lost++
-    else publish(subject, payload, options)
-  }
+  stage.unsent = 1
   const written = own.set('k', { by: 'own' })
-  await until('it is lost', () => lost > 0)
+  await until('it is lost', () => stage.unsent === 0)
   const at = awake()
   await until('more time has passed than the clocks may differ', () => awake() - at > 50)
   proxy.freeze('back')
   await set(theirs)
-  // Its next session waits.
-  const request = connection.request.bind(connection)
-  connection.request = async (subject, ...rest) => {
-    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await written
-    return request(subject, ...rest)
-  }
+  holdSessions(connection, written)
   await restarts['the server is killed']?.(site.server)
   proxy.cut()
   await proxy.heal()
@@ -258,7 +259,6 @@ class Stage implements AsyncDisposable {
     readonly connection: NatsConnection,
     readonly clients: readonly Client[],
   ) {
-    const subscribe = connection.subscribe.bind(connection)
     const publish = connection.publish.bind(connection)
     connection.publish = (subject, payload, options) => {
       if (subject.startsWith('$KV.')) this.sent++
@@ -268,13 +268,7 @@ class Stage implements AsyncDisposable {
         publish(subject, payload, options)
       }
     }
-    connection.subscribe = (subject, options) =>
-      subscribe(subject, {
-        ...options,
-        callback: (error, message) => {
-          if (!this.isLosing || !/^{"stream":"\w+", *"seq":/.test(message.string())) options?.callback?.(error, message)
-        },
-      })
+    passAcks(connection, (tell) => this.isLosing || tell())
   }
 
   get own(): Items {

@@ -3,9 +3,9 @@
  * official KV client: none of memis's code takes part, so that memis and its tests cannot be wrong in the same way.
  */
 import assert from 'node:assert'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Kvm } from '@nats-io/kv'
 import { connect, type Msg, type NatsConnection, headers as newHeaders, TimeoutError } from '@nats-io/transport-node'
+import type { NatsConnection as UsersConnection } from 'nats'
 import { createClient } from '../../src'
 import type { Site } from '../scenarios/site'
 import { type AnyCollection, untilEqualTo } from '../support/replicas'
@@ -76,6 +76,8 @@ const unavailable = 10008
 /** A connection of the official client, which asks JetStream in the words of its API. */
 export class Raw {
   readonly kvm: Kvm
+  /** Settles when the stream that was asked for has a leader again. */
+  #led: Promise<unknown> | null = null
 
   private constructor(readonly connection: NatsConnection) {
     this.kvm = new Kvm(connection)
@@ -98,13 +100,22 @@ export class Raw {
         if (!isHarmless || tries === 3 || !(error instanceof TimeoutError)) throw error
         return request(tries + 1)
       })
-    for (let pauses = 0; ; pauses++) {
-      const answer = (await request(1)).json<{ error?: { err_code: number; description: string } }>()
-      // Where a leader is being elected, one of the others answers that nobody can.
-      if (answer.error?.err_code === unavailable && isHarmless && pauses < 200) await sleep(100)
-      else if (answer.error) throw new Error(`${subject}: ${answer.error.description}`)
-      else return answer
+    type Answer = { error?: { err_code: number; description: string } }
+    let answer = (await request(1)).json<Answer>()
+    // Where a leader is being elected, one of the others answers that nobody can: of all who ask, one asks until somebody does.
+    const isUnled = () => answer.error?.err_code === unavailable && isHarmless
+    while (isUnled()) {
+      this.#led ??= until('somebody leads', async () => {
+        answer = (await request(1)).json<Answer>()
+        return !isUnled()
+      }).finally(() => {
+        this.#led = null
+      })
+      await this.#led
+      answer = (await request(1)).json<Answer>()
     }
+    if (answer.error) throw new Error(`${subject}: ${answer.error.description}`)
+    return answer
   }
 
   /** Where no answer is an answer, since the server is just not there. */
@@ -168,6 +179,29 @@ export class Raw {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.connection.close()
+  }
+}
+
+/** From now on, the acknowledgements that a user's connection hears are told on by `pass`: at once, later, or never. */
+export function passAcks(connection: UsersConnection, pass: (tell: () => void) => void): void {
+  const subscribe = connection.subscribe.bind(connection)
+  connection.subscribe = (subject, options) =>
+    subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        const tell = () => options?.callback?.(error, message)
+        if (/^{"stream":"\w+", *"seq":/.test(message.string())) pass(tell)
+        else tell()
+      },
+    })
+}
+
+/** No replica of that connection begins another session before this has settled. */
+export function holdSessions(connection: UsersConnection, until: Promise<unknown>): void {
+  const request = connection.request.bind(connection)
+  connection.request = async (subject, ...rest) => {
+    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await until
+    return request(subject, ...rest)
   }
 }
 
