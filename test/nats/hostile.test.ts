@@ -5,20 +5,11 @@
 import assert from 'node:assert'
 import { headers as newHeaders } from '@nats-io/transport-node'
 import type { Collection } from '../../src'
-import { Complaints, natsSite, Replay, suiteOnAll, untilEqual } from './support'
+import { Complaints, harmOf, natsSite, Replay, suiteOnAll, untilEqual } from './support'
 
 const test = suiteOnAll('hostile')
 
-const crashes: unknown[] = []
-const crashed = (error: unknown) => void crashes.push(error)
-test.before(async () => {
-  process.on('uncaughtException', crashed)
-  process.on('unhandledRejection', crashed)
-})
-test.after(async () => {
-  process.off('uncaughtException', crashed)
-  process.off('unhandledRejection', crashed)
-})
+const assertUnharmed = harmOf(test)
 
 interface Junk {
   readonly reply?: string
@@ -125,8 +116,7 @@ async function agree(site: Awaited<ReturnType<typeof natsSite>>, items: Collecti
   const late = other.database('test').collection<object>('items')
   await late.subscribe()
   await untilEqual(site.raw, [items, late])
-  assert.deepStrictEqual(crashes, [])
-  assert.strictEqual(({} as { polluted?: unknown }).polluted, undefined)
+  assertUnharmed()
   return complaints.codes
 }
 

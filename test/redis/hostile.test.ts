@@ -10,6 +10,7 @@ import {
   Complaints,
   type Disposable,
   differences,
+  harmOf,
   Raw,
   Replay,
   readStore,
@@ -28,13 +29,9 @@ let raw: Raw
 let writer: Client
 let clients: Client[] = []
 let count = 0
-const prototype = Object.getOwnPropertyNames(Object.prototype).join()
-const crashes: unknown[] = []
-const crashed = (error: unknown) => void crashes.push(error)
+const assertUnharmed = harmOf(test)
 
 test.before(async () => {
-  process.on('uncaughtException', crashed)
-  process.on('unhandledRejection', crashed)
   server = await redisServer()
   raw = await Raw.connect(server.url)
   writer = createClient(server.url)
@@ -42,16 +39,12 @@ test.before(async () => {
 test.after.each(async () => {
   await Promise.all(clients.map((client) => client.close()))
   clients = []
-  assert.deepStrictEqual(crashes, [])
-  assert.strictEqual(Object.getOwnPropertyNames(Object.prototype).join(), prototype)
-  assert.strictEqual(({} as { polluted?: unknown }).polluted, undefined)
+  assertUnharmed()
 })
 test.after(async () => {
   await writer.close()
   await raw[Symbol.asyncDispose]()
   await server.stop()
-  process.off('uncaughtException', crashed)
-  process.off('unhandledRejection', crashed)
 })
 
 /** A replica in a client of its own, and what it says. */

@@ -78,3 +78,27 @@ export function dice(seed: number): (end: number) => number {
 }
 
 export type Disposable<T> = T & AsyncDisposable
+
+const prototype = Object.getOwnPropertyNames(Object.prototype).join()
+
+/** From the first test of a suite to its last, what would have ended the process is noted; the function asserts that nothing was harmed. */
+export function harmOf(test: {
+  before(hook: () => Promise<void>): void
+  after(hook: () => Promise<void>): void
+}): () => void {
+  const crashes: unknown[] = []
+  const crashed = (error: unknown) => void crashes.push(error)
+  test.before(async () => {
+    process.on('uncaughtException', crashed)
+    process.on('unhandledRejection', crashed)
+  })
+  test.after(async () => {
+    process.off('uncaughtException', crashed)
+    process.off('unhandledRejection', crashed)
+  })
+  return () => {
+    assert.deepStrictEqual(crashes, [])
+    assert.strictEqual(Object.getOwnPropertyNames(Object.prototype).join(), prototype)
+    assert.strictEqual(({} as { polluted?: unknown }).polluted, undefined)
+  }
+}
