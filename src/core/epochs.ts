@@ -48,7 +48,7 @@ export function precedes(one: Revision, other: Revision): boolean {
   return one.epoch === other.epoch ? one.n < other.n : one.epoch < other.epoch
 }
 
-/** A revision as stores keep it: `<epoch> <number>`. Of what was taken just before another write, the number is none of the store's, but lies between two. */
+/** A revision as stores keep it: `<epoch> <number>`, which is no whole one where it lies between two (see `Outcome`). */
 export const encodeRevision = ({ epoch, n }: Revision): string => `${epoch} ${n}`
 
 /** Of what is not written so, undefined. */

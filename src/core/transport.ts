@@ -159,7 +159,7 @@ export interface Written {
 
 export type Outcome =
   /**
-   * Taken. For a delete that found nothing, `n` is any number as of which the key was absent, and `gone` says what
+   * Taken. What others have written over since may have a number between two of the store's, no whole one. For a delete that found nothing, `n` is any number as of which the key was absent, and `gone` says what
    * took the item where that is known. For a clear, everything numbered `n` or lower is gone. `leftMs` is the time that
    * a set has left, where that is not `ttlMs`: the store allows less, or had taken the write some time ago.
    */
