@@ -154,7 +154,7 @@ const restarts: Record<string, (server: Server) => Promise<unknown>> = {
 
 for (const [how, restart] of Object.entries(restarts)) {
   for (const [what, each] of Object.entries(cases)) {
-    test(`${what}, ${how}`, async (version) => {
+    test.together(`${what}, ${how}`, async (version) => {
       const { before, batchWrites = 1000, unsent = 0, write, meanwhile, result, stays } = each
       await using stage = await Stage.set(version, before)
       const { own, theirs, proxy, site } = stage
