@@ -7,6 +7,7 @@ import { isOvertaken, noMessage, noStream, translate } from './errors'
 import type { Answer, Link } from './link'
 import type { Names } from './names'
 import { Headers, type Publisher } from './publisher'
+import { Room } from './room'
 import { nsPerMs, ServerClock } from './server-clock'
 
 /** How a bucket is made that is not there yet. One that is there stays as it is. */
@@ -71,6 +72,7 @@ const { setTimeout } = globalThis
 export class Bucket {
   readonly stream: string
   readonly clock: ServerClock
+  readonly room = new Room()
   readonly #name: string
   readonly #link: Link
   readonly #host: Host

@@ -64,10 +64,14 @@ export class Writes {
   }
 
   async #take(tried: Try): Promise<Written> {
+    // While some of that is on its way, what the stream has is not all.
+    if (tried.isGivenAgain) await tried.after?.taking.catch(() => {})
+    return this.#bucket.room.with(tried.attempt.batch.writes.length, () => this.#publish(tried))
+  }
+
+  async #publish(tried: Try): Promise<Written> {
     const { attempt, isGivenAgain, after } = tried
     const { batch } = attempt
-    // While some of that is on its way, what the stream has is not all.
-    if (isGivenAgain) await after?.taking.catch(() => {})
     let state = await (isGivenAgain ? this.#bucket.refresh() : this.#bucket.open())
     this.#checkNewest(batch)
     const last = this.#messages.lastAcked
