@@ -6,24 +6,18 @@ export interface Due {
   slot: number
 }
 
-/** Of deadlines, those within the same so many ms stand together. */
-const span = 1000
-
-interface Bucket<E> extends Due {
-  readonly entries: E[]
-}
+/** How many ms the buckets of what falls due later span. */
+const farSpan = 1000
 
 /**
- * Entries that fall due soon stand in a heap; the others wait in buckets, one for each span of time, unsorted. To keep a
- * million in one heap would cost more than all else, and many are given another deadline before they ever fall due. An entry
- * that is put again (presence, say) leaves nothing behind.
+ * Entries wait in buckets, unsorted: those that fall due soon in one for each millisecond, the others in one for each second. To keep a
+ * million sorted would cost more than all else, and many are given another deadline before they ever fall due. An entry that is put
+ * again (presence, say) leaves nothing behind.
  */
 export class ExpiryQueue<E extends Due> {
-  readonly #near = new Heap<E>()
-  readonly #buckets = new Map<number, Bucket<E>>()
-  /** The buckets, by when they begin. */
-  readonly #far = new Heap<Bucket<E>>()
-  /** Deadlines before this one are near. */
+  readonly #near = new Buckets<E>(1)
+  readonly #far = new Buckets<E>(farSpan)
+  /** Later deadlines are far. */
   #horizon = Number.NEGATIVE_INFINITY
   #size = 0
 
@@ -33,40 +27,25 @@ export class ExpiryQueue<E extends Due> {
 
   /** When to look again: no entry falls due before that. Undefined where there is none. */
   get next(): number | undefined {
-    return this.#near.first?.deadline ?? this.#far.first?.deadline
+    const { first } = this.#near
+    if (first !== undefined) return first.deadline
+    const far = this.#far.first
+    return far === undefined ? undefined : far.deadline - farSpan
   }
 
-  /** Adds the entry, or moves it to another deadline. */
+  /** Adds the entry, or moves it to another deadline: it falls due in the millisecond in which that is over. */
   put(entry: E, deadline: number, now: number): void {
     this.remove(entry)
     this.#open(now)
     this.#size++
     entry.deadline = deadline
-    if (deadline < this.#horizon) return this.#near.put(entry)
-    const start = startOf(deadline)
-    let bucket = this.#buckets.get(start)
-    if (bucket === undefined) {
-      bucket = { entries: [], deadline: start, slot: -1 }
-      this.#buckets.set(start, bucket)
-      this.#far.put(bucket)
-    }
-    entry.slot = bucket.entries.push(entry) - 1
+    this.#of(entry).put(entry)
   }
 
   remove(entry: E): void {
     if (entry.slot === -1) return
     this.#size--
-    if (entry.deadline < this.#horizon) return this.#near.remove(entry)
-    const bucket = this.#buckets.get(startOf(entry.deadline)) as Bucket<E>
-    const last = bucket.entries.pop() as E
-    if (last !== entry) {
-      last.slot = entry.slot
-      bucket.entries[last.slot] = last
-    }
-    entry.slot = -1
-    if (bucket.entries.length > 0) return
-    this.#buckets.delete(bucket.deadline)
-    this.#far.remove(bucket)
+    this.#of(entry).remove(entry)
   }
 
   /** Takes the first entry out, if it is due at `now`. */
@@ -74,24 +53,76 @@ export class ExpiryQueue<E extends Due> {
     this.#open(now)
     const { first } = this.#near
     if (first === undefined || first.deadline > now) return undefined
-    this.remove(first)
-    return first
+    const entry = first.entries.at(-1) as E
+    this.remove(entry)
+    return entry
   }
 
-  /** What falls due within the span that now is in, and the next one, is near. */
+  #of({ deadline }: E): Buckets<E> {
+    return deadline <= this.#horizon ? this.#near : this.#far
+  }
+
+  /** What falls due within the second that now is in, and the next one, is near. */
   #open(now: number): void {
-    const horizon = startOf(now) + 2 * span
+    const horizon = (Math.floor(now / farSpan) + 2) * farSpan
     if (horizon <= this.#horizon) return
     this.#horizon = horizon
-    for (let bucket = this.#far.first; bucket !== undefined && bucket.deadline < horizon; bucket = this.#far.first) {
-      this.#far.remove(bucket)
-      this.#buckets.delete(bucket.deadline)
+    for (let bucket = this.#far.first; bucket !== undefined && bucket.deadline <= horizon; bucket = this.#far.first) {
+      this.#far.drop(bucket)
       for (const entry of bucket.entries) this.#near.put(entry)
     }
   }
 }
 
-const startOf = (time: number) => Math.floor(time / span) * span
+/** Of entries that fall due within the same span; its deadline is the end of that. */
+interface Bucket<E> extends Due {
+  readonly entries: E[]
+}
+
+class Buckets<E extends Due> {
+  readonly #span: number
+  readonly #byDeadline = new Map<number, Bucket<E>>()
+  readonly #heap = new Heap<Bucket<E>>()
+
+  constructor(span: number) {
+    this.#span = span
+  }
+
+  get first(): Bucket<E> | undefined {
+    return this.#heap.first
+  }
+
+  put(entry: E): void {
+    const deadline = this.#endOf(entry)
+    let bucket = this.#byDeadline.get(deadline)
+    if (bucket === undefined) {
+      bucket = { entries: [], deadline, slot: -1 }
+      this.#byDeadline.set(deadline, bucket)
+      this.#heap.put(bucket)
+    }
+    entry.slot = bucket.entries.push(entry) - 1
+  }
+
+  remove(entry: E): void {
+    const bucket = this.#byDeadline.get(this.#endOf(entry)) as Bucket<E>
+    const last = bucket.entries.pop() as E
+    if (last !== entry) {
+      last.slot = entry.slot
+      bucket.entries[last.slot] = last
+    }
+    entry.slot = -1
+    if (bucket.entries.length === 0) this.drop(bucket)
+  }
+
+  drop(bucket: Bucket<E>): void {
+    this.#byDeadline.delete(bucket.deadline)
+    this.#heap.remove(bucket)
+  }
+
+  #endOf({ deadline }: E): number {
+    return Math.ceil(deadline / this.#span) * this.#span
+  }
+}
 
 /** A binary heap by deadline. */
 class Heap<E extends Due> {
