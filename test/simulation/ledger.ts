@@ -218,7 +218,7 @@ export class Ledger {
     if (outcome.existed !== existed) this.#fail('store', `${key} existed: ${existed}, it says ${outcome.existed}`)
     if (restored) this.#checkRestored(key)
     if (write.kind === 'set') {
-      const deadline = write.ttlMs === null ? Infinity : at + write.ttlMs
+      const deadline = write.ttlMs === null ? Infinity : Math.ceil(at + write.ttlMs)
       note(key, outcome.n, (write.item.item as Item).v, deadline)
     } else if (existed || outcome.n > this.#highest) note(key, outcome.n, null, Infinity)
     if (call !== undefined) this.#calls.took(call, this.order, existed)
