@@ -243,7 +243,8 @@ export function expiry(test: Define): void {
   test('X4 expired items leave the store with no replica around', async (scene) => {
     const { items } = await scene.unsubscribed()
     await items.set('k', {}, 0.05)
-    const due = performance.now() + 50 + early
+    // Some know the store's clock by its answers, and as exactly as these are quick.
+    const due = performance.now() + 50 + 500
     await scene.eventually(() => assert(performance.now() > due))
     assert.equal(await items.delete('k'), false)
     assert.equal((await scene.replica()).items.size, 0)
