@@ -136,9 +136,9 @@ export class Follower {
 
   /** Numbers of a key rise within an epoch; of what is gone, it may be the item's own. */
   #rises(key: string, revision: string, strictly: boolean): void {
-    const dot = revision.lastIndexOf('.')
-    const epoch = revision.slice(0, dot)
-    const n = Number(revision.slice(dot + 1))
+    // Both may have a dot of their own: the epoch where it is a time, the number where it lies between two.
+    const [, epoch = '', digits] = /^(.*?)\.(\d+(?:\.\d+)?)$/.exec(revision) ?? []
+    const n = Number(digits)
     // What is in doubt after a loss has no number until the store has it again.
     if (n === 0) return void this.#newest.delete(key)
     const newest = this.#newest.get(key)
