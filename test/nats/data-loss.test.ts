@@ -216,6 +216,39 @@ test('own writes are confirmed while the replica is away, and a backup is restor
   await connection.close()
 })
 
+test('an own item expires while the replica is away, and leaves no mark: nothing was lost', async (version) => {
+  await using server = await natsServer(version)
+  const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 })
+  await using client = createClient({ transport: 'nats', connection })
+  new Complaints(client)
+  const items = client.database('test').collection<Item>('items')
+  const losses: number[] = []
+  items.on('ready', ({ lost }) => losses.push(lost))
+  await items.subscribe()
+  await items.set('stays', { n: 0 })
+  let open = () => {}
+  holdSessions(
+    connection,
+    new Promise<void>((resolve) => {
+      open = resolve
+    }),
+  )
+  await server.restart()
+  await items.set('stays', { n: 1 })
+  await items.set('k', { n: 1 }, 0.2)
+  await until('it has expired', () => !items.has('k'))
+  {
+    await using raw = await Raw.connect(server.url)
+    await raw.ask('STREAM.PURGE.KV_test', { filter: '$KV.test.items.k' })
+  }
+  await server.restart()
+  open()
+  await until('it is ready again', () => losses.length === 2)
+  assert.deepStrictEqual(losses, [0, 0])
+  await client.close()
+  await connection.close()
+})
+
 for (const [more, what] of [
   [0, 'nobody has written since'],
   [7, 'fewer writes were made since than were lost'],

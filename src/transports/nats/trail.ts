@@ -16,7 +16,7 @@ export class Trail {
   #epoch = ''
   #stamps: Stamp[] = []
   /** The own set that was confirmed last: the replica has it before it is told. */
-  #own = { key: '', n: 0 }
+  #own = { key: '', n: 0, until: Infinity }
   /** When the replica was current last (performance.now()). */
   #provedAt = Number.NEGATIVE_INFINITY
   /** Consumers that are given up, and not deleted yet. */
@@ -41,10 +41,9 @@ export class Trail {
     if (this.#stamps.length >= 2 * mostStamps) this.#stamps.splice(0, mostStamps)
   }
 
-  /** An own set was confirmed. */
-  taken(key: string, n: number): void {
-    this.#own.key = key
-    this.#own.n = n
+  /** An own set was confirmed, of an item that lives for so many ms. */
+  taken(key: string, n: number, ttlMs: number): void {
+    this.#own = { key, n, until: performance.now() + ttlMs }
   }
 
   prove(): void {
@@ -76,10 +75,12 @@ export class Trail {
 
   /** Whether the stream has the own set that is newer than all that was told, or a later message of its key. */
   async #hasOwn(told: number, state: BucketState): Promise<boolean> {
-    const { key, n } = this.#own
+    const { key, n, until } = this.#own
     if (n <= told) return true
     const message = await this.#bucket.message({ last_by_subj: subjectOf(this.#names, key) })
-    return message === undefined ? !this.keepsMarks(state) : message.seq >= n
+    if (message !== undefined) return message.seq >= n
+    // Nothing is there: also where its mark was removed, or where what expired has none yet.
+    return !this.keepsMarks(state) || performance.now() >= until
   }
 
   /** A consumer is not needed any more. Where it cannot be deleted now, the next session does it, or the server. */

@@ -251,8 +251,8 @@ export class Writes {
   #setTaken(attempt: Attempt, i: number, ack: Ack, state: BucketState): Outcome | Promise<Outcome> {
     const { seq: n, duplicate } = this.#messages.taken(ack)
     const write = attempt.batch.writes[i] as SetWrite
-    if (!duplicate) this.#trail.taken(write.key, n)
     const ttlMs = Math.min(write.ttlMs ?? Infinity, state.maxAge)
+    if (!duplicate) this.#trail.taken(write.key, n, ttlMs)
     if (ttlMs === Infinity) return { n, existed: false }
     const timed = (age: number): Outcome => {
       const leftMs = ttlMs - age
