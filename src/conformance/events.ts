@@ -2,7 +2,8 @@
 
 import { type EventEmitter, once } from 'node:events'
 import assert from './assert'
-import { type Define, expired, type Item, inTime, observe, same, throws, turn } from './support'
+import type { Define, Item } from './scene'
+import { expired, inTime, observe, same, throws, turn } from './support'
 
 /** `events.once`, whose types ask for more of an EventEmitter than it does. */
 const next = (emitter: object, event: string, signal?: AbortSignal) => once(emitter as EventEmitter, event, { signal })

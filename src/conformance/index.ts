@@ -10,10 +10,11 @@ import { keepingUp } from './keeping-up'
 import { lifecycle } from './lifecycle'
 import { names } from './names'
 import { reading } from './reading'
-import { type Define, type Environment, Scene, within } from './support'
+import { type Define, type Environment, Scene } from './scene'
+import { within } from './support'
 import { writing } from './writing'
 
-export type { Environment, Outage } from './support'
+export type { Environment, Outage } from './scene'
 
 /** The runner's own: of uvu, node:test or vitest. */
 export interface TestFunction {

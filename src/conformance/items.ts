@@ -1,6 +1,8 @@
 /** Items: clauses I1 to I4. */
 import assert from './assert'
-import { type Define, hostileNames, type Item, refused, same } from './support'
+import { hostileNames } from './hostile-names'
+import type { Define, Item } from './scene'
+import { refused, same } from './support'
 
 class Band {
   genre = 'Alternative'

@@ -3,7 +3,8 @@
 import type { Collection } from '../core/collection'
 import { MemisError } from '../core/errors'
 import assert from './assert'
-import { type Define, expired, type Item, observe, type Replica, refused, type Scene, same, turn } from './support'
+import type { Define, Item, Replica, Scene } from './scene'
+import { expired, observe, refused, same, turn } from './support'
 
 type Meanwhile = (items: Collection<Item>) => Promise<unknown>
 

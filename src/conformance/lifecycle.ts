@@ -3,7 +3,8 @@
 import { MemisError } from '../core/errors'
 import assert from './assert'
 import { assertUnreadable } from './reading'
-import { type Define, expired, type Item, observe, refused, same, throws, turn } from './support'
+import type { Define, Item } from './scene'
+import { expired, observe, refused, same, throws, turn } from './support'
 
 /** What would keep the process from ending. A server is not counted: it may be of the setup's. */
 const resources = () => process.getActiveResourcesInfo().filter((name) => !name.endsWith('ServerWrap'))

@@ -1,6 +1,8 @@
 /** Names: clauses N1 to N3. */
 import assert from './assert'
-import { type Define, hostileNames, type Item, refused, same, throws } from './support'
+import { hostileNames } from './hostile-names'
+import type { Define, Item } from './scene'
+import { refused, same, throws } from './support'
 
 /** The longest names that are allowed, in bytes of UTF-8. */
 const limits = { database: 64, collection: 128, key: 256 }

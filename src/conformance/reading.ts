@@ -3,7 +3,8 @@
 import type { Collection } from '../core/collection'
 import type { ErrorCode } from '../core/errors'
 import assert from './assert'
-import { type Define, expired, type Item, inTime, observe, type Replica, refused, same, throws, turn } from './support'
+import type { Define, Item, Replica } from './scene'
+import { expired, inTime, observe, refused, same, throws, turn } from './support'
 
 /** Every way of reading is refused, by an error that names the collection. */
 export function assertUnreadable(items: Collection<Item>, code: ErrorCode, words: RegExp): void {

@@ -1,6 +1,7 @@
 /** Writing: clauses W1 to W6. */
 import assert from './assert'
-import { type Define, expired, type Item, observe, refused, same, turn } from './support'
+import type { Define, Item } from './scene'
+import { expired, observe, refused, same, turn } from './support'
 
 const notTtls: readonly unknown[] = [
   0,

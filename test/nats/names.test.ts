@@ -1,7 +1,7 @@
 /** Names as they lie in NATS: readable where they are simple, legal in any case, and never the same for two. */
 import assert from 'node:assert'
 import { suite } from 'uvu'
-import { hostileNames } from '../../src/conformance/support'
+import { hostileNames } from '../../src/conformance/hostile-names'
 import { keyOf, namesOf, subjectOf } from '../../src/transports/nats/names'
 import fc from '../support/fast-check'
 
