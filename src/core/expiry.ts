@@ -1,6 +1,6 @@
 /** Which entries fall due, and when. No I/O, no clock. */
 
-/** What can fall due. The queue's own to set: `deadline`, and `slot`, where the entry stands in it, -1 while it stands in none. */
+/** What can fall due. The queue's own to set: `deadline`, a whole ms, and `slot`, where the entry stands in it, -1 while it stands in none. */
 export interface Due {
   deadline: number
   slot: number
@@ -30,15 +30,15 @@ export class ExpiryQueue<E extends Due> {
     const { first } = this.#near
     if (first !== undefined) return first.deadline
     const far = this.#far.first
-    return far === undefined ? undefined : far.deadline - farSpan
+    return far === undefined ? undefined : far.deadline - farSpan + 1
   }
 
-  /** Adds the entry, or moves it to another deadline: it falls due in the millisecond in which that is over. */
+  /** Adds the entry, or moves it to another deadline. Rounded up to whole ms: never early, and a small integer in the engine. */
   put(entry: E, deadline: number, now: number): void {
     this.remove(entry)
     this.#open(now)
     this.#size++
-    entry.deadline = deadline
+    entry.deadline = Math.ceil(deadline)
     this.#of(entry).put(entry)
   }
 
@@ -53,7 +53,7 @@ export class ExpiryQueue<E extends Due> {
     this.#open(now)
     const { first } = this.#near
     if (first === undefined || first.deadline > now) return undefined
-    const entry = first.entries.at(-1) as E
+    const entry = first.entries[0] as E
     this.remove(entry)
     return entry
   }

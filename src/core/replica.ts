@@ -285,9 +285,7 @@ export class Replica<T extends object> {
       if (held instanceof Timed) this.#due.remove(held)
       this.numbers.set(key, n)
     } else {
-      // Rounded up to whole ms: never early, and a small integer in the engine.
       const now = this.#clock.now()
-      const deadline = Math.ceil(now + leftMs)
       let timed: Timed
       if (held instanceof Timed) {
         timed = held
@@ -296,7 +294,7 @@ export class Replica<T extends object> {
         timed = new Timed(key, n)
         this.numbers.set(key, timed)
       }
-      this.#due.put(timed, deadline, now)
+      this.#due.put(timed, now + leftMs, now)
       this.#arm()
     }
     if (held === undefined) this.#marks.delete(key)

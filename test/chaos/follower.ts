@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Collection } from '../../src'
 import type { ChangeInfo } from '../../src/core/replica'
 import type { FreshnessState, ReadyInfo } from '../../src/core/subscription'
+import { revisionOf } from '../support/revisions'
 import { type Item, isGenuine, isSteady, ownerOf } from './item'
 
 /** What the store may do in this run. `kept`: it loses nothing; `lost`: it does, and replicas put it back; `accept`: they do not. */
@@ -136,9 +137,7 @@ export class Follower {
 
   /** Numbers of a key rise within an epoch; of what is gone, it may be the item's own. */
   #rises(key: string, revision: string, strictly: boolean): void {
-    // Both may have a dot of their own: the epoch where it is a time, the number where it lies between two.
-    const [, epoch = '', digits] = /^(.*?)\.(\d+(?:\.\d+)?)$/.exec(revision) ?? []
-    const n = Number(digits)
+    const { epoch, n } = revisionOf(revision)
     // What is in doubt after a loss has no number until the store has it again.
     if (n === 0) return void this.#newest.delete(key)
     const newest = this.#newest.get(key)

@@ -81,7 +81,7 @@ test('300,000 writes of 150 collections at once: not more under way than the ser
     }
   }
   await Promise.all(calls)
-  // A current server refuses what comes while 10,000 wait in it; and the process, which would stand still, took its link for lost.
+  // Servers drop what comes while 10,000 wait in them; and the process, which would stand still, would take its link for lost.
   assert.ok(mostUnderWay < 10_000, `${mostUnderWay} messages were under way`)
   // Some questions of memis's own.
   assert.ok(published < collections * writes + 1000, `${published} messages`)

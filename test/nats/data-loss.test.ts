@@ -191,13 +191,7 @@ test('own writes are confirmed while the replica is away, and a backup is restor
   const items = client.database('test').collection<Item>('items')
   await items.subscribe()
   await items.set('k', { n: 0 })
-  let open = () => {}
-  holdSessions(
-    connection,
-    new Promise<void>((resolve) => {
-      open = resolve
-    }),
-  )
+  const open = holdSessions(connection)
   await server.kill('SIGTERM')
   cpSync(files, `${files}.backup`, { recursive: true })
   await server.restart()
@@ -226,13 +220,7 @@ test('an own item expires while the replica is away, and leaves no mark: nothing
   items.on('ready', ({ lost }) => losses.push(lost))
   await items.subscribe()
   await items.set('stays', { n: 0 })
-  let open = () => {}
-  holdSessions(
-    connection,
-    new Promise<void>((resolve) => {
-      open = resolve
-    }),
-  )
+  const open = holdSessions(connection)
   await server.restart()
   await items.set('stays', { n: 1 })
   await items.set('k', { n: 1 }, 0.2)

@@ -196,13 +196,18 @@ export function passAcks(connection: UsersConnection, pass: (tell: () => void) =
     })
 }
 
-/** No replica of that connection begins another session before this has settled. */
-export function holdSessions(connection: UsersConnection, until: Promise<unknown>): void {
+/** No replica of that connection begins another session before what is returned is called. */
+export function holdSessions(connection: UsersConnection): () => void {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
   const request = connection.request.bind(connection)
   connection.request = async (subject, ...rest) => {
-    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await until
+    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await opened
     return request(subject, ...rest)
   }
+  return open
 }
 
 const escaped = (text: string, allowed: RegExp, mark: string) =>

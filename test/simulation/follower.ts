@@ -2,6 +2,7 @@
 import type { Collection } from '../../src'
 import type { ChangeInfo } from '../../src/core/replica'
 import type { FreshnessState, ReadyInfo } from '../../src/core/subscription'
+import { revisionOf } from '../support/revisions'
 import type { Actor } from './actor'
 import { Caller } from './caller'
 import type { Item, Ledger } from './ledger'
@@ -155,8 +156,7 @@ export class Follower {
 
   /** Numbers of a key rise within one history of the store; of what is gone, it may be the item's own. */
   #rises(key: string, revision: string, strictly: boolean): void {
-    const [epoch = '', digits] = revision.split('.')
-    const n = Number(digits)
+    const { epoch, n } = revisionOf(revision)
     // What is in doubt after a loss has no number until the store has it again.
     if (n === 0) return void this.#newest.delete(key)
     const newest = this.#newest.get(key)

@@ -1,5 +1,6 @@
 /** How the epochs of a store came one out of the other. */
 import type { Epoch } from '../../src/core/epochs'
+import { revisionOf } from '../support/revisions'
 
 export class Lineage {
   /** Which epoch an epoch came out of, and after which number. */
@@ -13,9 +14,8 @@ export class Lineage {
 
   /** A revision in the epoch in which its number was given. */
   origin(revision: string): string {
-    const dot = revision.lastIndexOf('.')
-    const n = Number(revision.slice(dot + 1))
-    let epoch = revision.slice(0, dot)
+    const { epoch: named, n } = revisionOf(revision)
+    let epoch = named
     for (;;) {
       const from = this.#parents.get(epoch)
       if (from === undefined || from.parent === null || n > from.floor) return `${epoch}.${n}`

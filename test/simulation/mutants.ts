@@ -208,8 +208,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the store keeps the old deadline',
     store,
-    'ttlMs === null ? Infinity : Math.ceil(now + ttlMs)',
-    'ttlMs === null ? (before?.deadline ?? Infinity) : Math.ceil(now + ttlMs)',
+    'ttlMs === null ? Infinity : now + ttlMs',
+    'ttlMs === null ? (before?.deadline ?? Infinity) : now + ttlMs',
   ),
   mutant(
     'a rollback begins no epoch',

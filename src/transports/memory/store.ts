@@ -166,8 +166,7 @@ export class StoredCollection {
       return { n: remove(key, restores?.origin), existed }
     }
     const { item, ttlMs } = write
-    // A whole ms, as in the real stores.
-    const n = this.#put(key, item.json, ttlMs === null ? Infinity : Math.ceil(now + ttlMs), restores?.origin)
+    const n = this.#put(key, item.json, ttlMs === null ? Infinity : now + ttlMs, restores?.origin)
     changes.push({ kind: 'set', key, n, item: item.item, leftMs: ttlMs, origin: restores?.origin })
     return { n, existed }
   }

@@ -2,7 +2,7 @@
 
 /**
  * More messages than this wait for those before them. The server drops what comes while 10,000 of a stream wait in it, of whatever client
- * (`max_buffered_msgs` of its `jetstream`; 100,000 in the newest), and what it is silent about is published once more. And what one turn
+ * (its `streamDefaultMaxQueueMsgs`; 100,000 in the newest), and what it is silent about is published once more. And what one turn
  * of the event loop publishes holds up all else in the process.
  */
 const most = 4000

@@ -43,7 +43,9 @@ export class Trail {
 
   /** An own set was confirmed, of an item that lives for so many ms. */
   taken(key: string, n: number, ttlMs: number): void {
-    this.#own = { key, n, until: performance.now() + ttlMs }
+    this.#own.key = key
+    this.#own.n = n
+    this.#own.until = ttlMs === Infinity ? Infinity : performance.now() + ttlMs
   }
 
   prove(): void {
