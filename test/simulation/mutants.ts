@@ -1,10 +1,22 @@
 /** Deliberate faults: each is a replacement in one source file, and must be caught by the simulation. */
+import assert from 'node:assert'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+export const root = resolve(__dirname, '../..')
 
 export interface Mutant {
   readonly name: string
   readonly file: string
   readonly from: string
   readonly to: string
+}
+
+/** The source with the fault in it. */
+export function mutated({ file, from, to }: Mutant): string {
+  const source = readFileSync(join(root, file), 'utf8')
+  assert.ok(source.split(from).length === 2, `${file} does not have exactly once: ${from}`)
+  return source.replace(from, () => to)
 }
 
 const replica = 'src/core/replica.ts'
@@ -110,12 +122,12 @@ export const mutants: readonly Mutant[] = [
     'this.doubts.get(key) !== undefined || numberOf(held) > n) continue',
     'this.doubts.get(key) !== undefined) continue',
   ),
-  mutant('expiry is early', replica, 'Math.ceil(now + leftMs)', 'Math.ceil(now + leftMs) - 3'),
+  mutant('expiry is early', replica, 'now + leftMs, now)', 'now + leftMs - 3, now)'),
   mutant(
     'the old deadline stays',
     replica,
-    'this.#due.put(timed, deadline, now)',
-    'if (timed.slot === -1) this.#due.put(timed, deadline, now)',
+    'this.#due.put(timed, now + leftMs, now)',
+    'if (timed.slot === -1) this.#due.put(timed, now + leftMs, now)',
   ),
   mutant(
     'a ttl outlives a set without one',
