@@ -1,30 +1,41 @@
+export type { Entries, Replacement, TransactionWrites } from './core/bulk'
 export type { Client, ClientEvents } from './core/client'
 export type { Clock } from './core/clock'
 export { systemClock } from './core/clock'
 export type { EncodedItem } from './core/codec'
-export type { Collection, CollectionEvents } from './core/collection'
+export type { Collection, DeleteOptions, NumberFields, SetOptions, UpdateOptions } from './core/collection'
+export type { Updater } from './core/conditional'
+export type { Cause, Change } from './core/contents'
 export type { Database } from './core/database'
-export { type ErrorCode, errorCodes, MemisError, type MemisErrorOptions } from './core/errors'
+export { type ErrorCode, type ErrorNames, errorCodes, MemisError, type MemisErrorOptions } from './core/errors'
 export type { MemisOptions } from './core/options'
-export type { Cause, ChangeInfo } from './core/replica'
+export type { CollectionEvents, SignalOptions } from './core/readable-collection'
+export type { WatchListener } from './core/stream'
 export type { Freshness, FreshnessState, ReadyInfo } from './core/subscription'
 export type {
+  Aborted,
+  Accepted,
   Batch,
-  Change,
+  CollectionId,
+  Condition,
+  Conflict,
+  Cursor,
+  Entry,
+  Epoch,
   Gone,
   Host,
+  KeyWrite,
   Lack,
+  Merged,
   Outcome,
-  Place,
-  Position,
-  Restores,
+  Refused,
   Revision,
   Sink,
   Transport,
   Watch,
   Write,
-  Written,
 } from './core/transport'
+export type { DeepReadonly, ItemEntry, Milliseconds, Seconds } from './core/types'
 export {
   type BucketOptions,
   type ClientOptions,

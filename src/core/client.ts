@@ -1,13 +1,15 @@
-import { Collection } from './collection'
 import { Database } from './database'
 import { type ErrorCode, isPermanent, MemisError, quote } from './errors'
 import { Emitter, emit } from './events'
+import { FaultReports } from './fault-reports'
 import { checkName } from './names'
 import type { Settings } from './options'
-import type { Host, Place, Transport } from './transport'
-import { Writer } from './writer'
+import type { ReadableCollection } from './readable-collection'
+import type { Host, Transport } from './transport'
+import { WeakCache } from './weak-cache'
+import { WriteQueue } from './write-queue'
 
-/** Listeners may give anything back; of a promise, its rejection is heard. */
+/** Listeners may return anything; if it is a promise, its rejection is reported. */
 type Result = unknown
 
 export type ClientEvents = {
@@ -15,16 +17,16 @@ export type ClientEvents = {
   connect: () => Result
   /** The link to the store was lost; memis goes on trying. */
   disconnect: (error: MemisError) => Result
-  /** Something went wrong that no promise tells. The same fault is told once a burst, but each failure of a listener. */
+  /** Something went wrong that no promise tells. A fault that persists is told again each minute; each failure of a listener is told. */
   error: (error: MemisError) => Result
-  /** The client is closed, and all that it held is given back. */
+  /** The client is closed, and everything that it held is released. */
   close: () => Result
 }
 
 const eventNames = ['connect', 'disconnect', 'error', 'close'] as const
 
-/** Errors of one code with less than so many ms between each and the next are one burst, and told once. */
-const burstMs = 10_000
+/** Within `livenessTimeout`, replicas are checked this often for a proof that they are current. */
+const proofChecks = 5
 
 /** A connection to a store, and the databases in it. Made by `createClient`. */
 export class Client extends Emitter<ClientEvents> {
@@ -33,44 +35,50 @@ export class Client extends Emitter<ClientEvents> {
   /** @internal */
   readonly settings: Settings
   /** @internal */
-  readonly writer: Writer
+  readonly writes: WriteQueue
   /** @internal Why every call is refused, once `close()` was called. */
   closed: MemisError | null = null
   /** @internal */
   isUp = false
-  readonly #databases = new Map<string, Database>()
-  // biome-ignore lint/suspicious/noExplicitAny: of whatever items
-  readonly #collections: Collection<any>[] = []
-  readonly #counts: Partial<Record<ErrorCode, number>> = {}
-  readonly #toldAt = new Map<ErrorCode, number>()
+  /** @internal Called by `close()`: they end what calls wait for, so that no timer is left. */
+  readonly delays = new Set<() => void>()
+  readonly #databases = new WeakCache<Database>()
+  /** Collections that are subscribed, have listeners or are writing. All others are kept by their users alone. */
+  // biome-ignore lint/suspicious/noExplicitAny: collections of any items
+  readonly #active = new Set<ReadableCollection<any>>()
+  readonly #faults: FaultReports
   #fault: MemisError | null = null
   #connecting: PromiseWithResolvers | null = null
   #closing: Promise<void> | null = null
-  #warned = false
+  #proofTimer: unknown
+  #hasWarned = false
 
   /** @internal by `createClient` */
   constructor(transport: Transport, settings: Settings) {
-    super(eventNames, (event, error) =>
-      this.listenerFailed(`a listener of ${JSON.stringify(event)}`, error, event === 'error'),
-    )
+    super(eventNames, (event, error) => this.listenerFailed(`a listener of ${quote(event)}`, error, event === 'error'))
     this.transport = transport
     this.settings = settings
-    this.writer = new Writer(transport, settings)
+    this.writes = new WriteQueue(transport, settings)
+    this.#faults = new FaultReports(transport.clock)
+    const { retention, livenessTimeout, auditInterval, writeTimeout, maxItemBytes, readOnly } = settings
     const host: Host = {
-      retention: settings.retention,
-      livenessTimeout: settings.livenessTimeout,
-      auditInterval: settings.auditInterval,
-      writeTimeout: settings.writeTimeout,
+      retention,
+      livenessTimeout,
+      auditInterval,
+      writeTimeout,
+      maxItemBytes,
+      readOnly,
       up: () => this.#linkUp(),
       down: (error) => this.#linkDown(error),
       report: (error) => this.report(error),
     }
     transport.open(host)
+    if (transport.isLocal !== true) this.#checkProofs()
   }
 
   /**
-   * Waits until the store is reached; a client connects by itself, so nobody has to call it. Rejects with a fault
-   * that will not pass (`UNAUTHORIZED`, `UNSUPPORTED_STORE`, `MISSING_PACKAGE`, `INVALID_OPTION`), or with `CLOSED`.
+   * Waits until the store is reached. Optional: a client connects by itself. Rejects with a fault that does not pass by
+   * itself (`UNAUTHORIZED`, `UNSUPPORTED_STORE`, `MISSING_PACKAGE`, `INVALID_OPTION`), or with `CLOSED`.
    */
   connect(): Promise<void> {
     if (this.refusal === null && this.isUp) return Promise.resolve()
@@ -81,28 +89,23 @@ export class Client extends Emitter<ClientEvents> {
   }
 
   /**
-   * The database of that name, the same object for the same name; nothing is read or written.
-   * @throws MemisError `INVALID_NAME` (1 to 64 bytes of UTF-8 are allowed), `CLOSED`
+   * The database of that name, the same object for the same name; no I/O.
+   * @throws MemisError `INVALID_NAME` (1 to 64 bytes of UTF-8), `CLOSED`
    */
   database(name: string): Database {
     if (this.closed !== null) throw this.closed
     checkName('database', name)
-    let database = this.#databases.get(name)
-    if (database === undefined) {
-      database = new Database(this, name)
-      this.#databases.set(name, database)
-    }
-    return database
+    return this.#databases.get(name, () => new Database(this, name))
   }
 
-  /** How often each error code was reported, those within a burst included. */
+  /** How often each error code occurred, those included that were not told. */
   get errorCounts(): Readonly<Partial<Record<ErrorCode, number>>> {
-    return { ...this.#counts }
+    return this.#faults.counts
   }
 
   /**
-   * Closes the client: from now on every call is refused with `CLOSED`. Resolves when the writes that waited are sent,
-   * or 5 s have passed (or `writeTimeout`, if that is shorter), and all sockets and timers are gone.
+   * Closes the client: from now on every call is refused with `CLOSED`. Resolves when the writes that waited are sent, or
+   * 5 s have passed (or `writeTimeout`, if that is shorter), and all sockets and timers are gone.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -123,35 +126,30 @@ export class Client extends Emitter<ClientEvents> {
     return Math.min(this.settings.maxItemBytes, this.transport.maxItemBytes)
   }
 
-  /** @internal by `Database.collection` */
-  makeCollection<T extends object>(place: Omit<Place, 'prefix'>): Collection<T> {
-    if (this.closed !== null) throw this.closed
-    const collection = new Collection<T>(this, { prefix: this.settings.prefix, ...place })
-    this.#collections.push(collection)
-    return collection
+  /** @internal A collection is in use from now on, or no longer. */
+  // biome-ignore lint/suspicious/noExplicitAny: collections of any items
+  keep(collection: ReadableCollection<any>, isActive: boolean): void {
+    if (isActive) this.#active.add(collection)
+    else this.#active.delete(collection)
   }
 
-  /** @internal Tells a fault by the `error` event, once a burst. */
+  /** @internal Tells a fault by the `error` event, unless it belongs to a burst that was told. */
   report(error: MemisError): void {
-    const { code } = error
-    this.#counts[code] = (this.#counts[code] ?? 0) + 1
-    const now = this.transport.clock.now()
-    const before = this.#toldAt.get(code)
-    this.#toldAt.set(code, now)
-    if (before !== undefined && now - before < burstMs) return
-    if (this.listenerCount('error') > 0) return emit(this, 'error', [error])
-    if (this.#warned) return
-    this.#warned = true
-    process.emitWarning(`${error.message} (listen to the client's 'error' event to hear of all such faults)`, {
+    const told = this.#faults.add(error)
+    if (told === null) return
+    if (this.listenerCount('error') > 0) return emit(this, 'error', [told])
+    if (this.#hasWarned) return
+    this.#hasWarned = true
+    process.emitWarning(`${told.message} (listen to the client's 'error' event to be told of all such faults)`, {
       type: 'MemisWarning',
-      code,
+      code: told.code,
     })
   }
 
-  /** @internal A listener's own fault reaches `error`; where nobody listens, it surfaces as if thrown outside memis. */
-  listenerFailed(what: string, thrown: unknown, ofError = false): void {
-    this.#counts.LISTENER_FAILED = (this.#counts.LISTENER_FAILED ?? 0) + 1
-    if (ofError || this.listenerCount('error') === 0) {
+  /** @internal A listener's fault goes to `error`; if nobody listens, it surfaces as if thrown outside memis. */
+  listenerFailed(what: string, thrown: unknown, isOfError = false): void {
+    this.#faults.count('LISTENER_FAILED')
+    if (isOfError || this.listenerCount('error') === 0) {
       process.nextTick(() => {
         throw thrown
       })
@@ -163,31 +161,38 @@ export class Client extends Emitter<ClientEvents> {
 
   #linkUp(): void {
     this.isUp = true
-    this.writer.up()
-    if (this.closed !== null) return // but for what close() still sends
+    this.writes.linkUp()
+    if (this.closed !== null) return // close() still sends what waits
     this.#fault = null
-    this.#toldAt.delete('DISCONNECTED')
     this.#connecting?.resolve()
     this.#connecting = null
-    for (const collection of this.#collections) collection.linkUp()
+    for (const collection of [...this.#active]) collection.linkUp()
     emit(this, 'connect', [])
   }
 
   #linkDown(error: MemisError): void {
     const wasUp = this.isUp
     this.isUp = false
-    this.writer.down()
+    this.writes.linkDown()
     if (this.closed !== null) return
-    for (const collection of this.#collections) collection.linkDown()
+    for (const collection of [...this.#active]) collection.linkDown(error)
     if (isPermanent(error)) {
       this.#fault = error
       this.#connecting?.reject(error)
       this.#connecting = null
-      this.writer.refuse(error)
-      for (const collection of this.#collections) collection.refuseWaiting(error)
+      this.writes.refuse(error)
+      for (const collection of [...this.#active]) collection.refuseWaiting(error)
     }
     if (wasUp) emit(this, 'disconnect', [error])
     else this.report(error)
+  }
+
+  #checkProofs(): void {
+    const { clock } = this.transport
+    this.#proofTimer = clock.setTimeout(() => {
+      this.#checkProofs()
+      for (const collection of [...this.#active]) collection.checkProof()
+    }, this.settings.livenessTimeout / proofChecks)
   }
 
   async #close(): Promise<void> {
@@ -195,8 +200,10 @@ export class Client extends Emitter<ClientEvents> {
     this.closed = closed
     this.#connecting?.reject(closed)
     this.#connecting = null
-    for (const collection of this.#collections) collection.close(closed)
-    await this.writer.close()
+    if (this.#proofTimer !== undefined) this.transport.clock.clearTimeout(this.#proofTimer)
+    for (const collection of [...this.#active]) collection.close(closed)
+    for (const end of [...this.delays]) end()
+    await this.writes.close()
     try {
       await this.transport.close()
     } finally {
@@ -219,6 +226,6 @@ function withResolvers(): PromiseWithResolvers {
     resolve = yes
     reject = no
   })
-  promise.catch(() => {}) // who does not await it hears of the fault by the `error` event
+  promise.catch(() => {}) // the `error` event tells the fault to those who do not await it
   return { promise, resolve, reject }
 }

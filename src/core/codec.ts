@@ -1,5 +1,6 @@
-/** Items on their way out and in: what is refused, how it is encoded, and how it comes back. No I/O. */
-import { MemisError, readable } from './errors'
+/** Encodes items for a store and decodes them, and refuses what cannot be an item. No I/O. */
+import { MemisError } from './errors'
+import { kindOf, readable } from './text'
 
 /** An item ready for a store. */
 export interface EncodedItem {
@@ -11,17 +12,17 @@ export interface EncodedItem {
   readonly bytes: number
 }
 
-/** Deeper nesting is refused: it would overflow the stack of whoever walks the item. */
+/** Deeper nesting is refused: a walk through the item would overflow the stack. */
 export const maxDepth = 1000
 
-/** Where a walk through an item stands, to name the place of what it refuses. */
+/** The place that a walk through an item has reached, to name it in an error. */
 interface Walk {
   key: string
   readonly path: (string | number)[]
   readonly ancestors: object[]
 }
 
-/** The last walk, for the next one: its arrays were a good part of what an item costs. Null while one is under way. */
+/** The last walk, to be used again: making its arrays took a good part of the time. Null while a walk is under way. */
 let spare: Walk | null = null
 
 /**
@@ -47,12 +48,12 @@ export function encodeItem(key: string, item: unknown, maxBytes: number): Encode
   const json = JSON.stringify(copy)
   const bytes = Buffer.byteLength(json)
   if (bytes > maxBytes) {
-    throw new MemisError('ITEM_TOO_LARGE', `${readable(key)}: the item has ${bytes} bytes, ${maxBytes} are allowed`)
+    throw new MemisError('ITEM_TOO_LARGE', `the item has ${bytes} bytes, ${maxBytes} are allowed`, { key })
   }
   return { item: copy, json, bytes }
 }
 
-/** What a store gave back, as an item: deeply frozen, or undefined where it is none. */
+/** Returns what a store gave, deeply frozen; undefined if it is not an item. */
 export function decodeItem(value: unknown): object | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   return freeze(value, 1) ? value : undefined
@@ -77,7 +78,7 @@ export function equalItems(a: unknown, b: unknown): boolean {
   return true
 }
 
-/** In one walk, without lists of names or values: they were a good part of what an item costs. */
+/** In one walk, without lists of names or values: making them took a good part of the time. */
 function freeze(value: object, depth: number): boolean {
   if (depth > maxDepth) return false
   if (Array.isArray(value)) {
@@ -94,7 +95,7 @@ function freeze(value: object, depth: number): boolean {
 }
 
 function freezeInner(inner: unknown, depth: number): boolean {
-  // Of 1e999, JSON.parse makes a number that no JSON text can give back.
+  // JSON.parse turns 1e999 into a number that no JSON text can give back.
   if (inner === Infinity || inner === -Infinity) return false
   return typeof inner !== 'object' || inner === null || freeze(inner, depth + 1)
 }
@@ -107,7 +108,7 @@ function copyObject(source: object, walk: Walk): object {
     walk.path.push(name)
     const value = (source as Record<string, unknown>)[name]
     const inner = value === undefined ? undefined : copyValue(value, walk)
-    // Stores keep the fields of an item by name; further inside, names are JSON's to escape.
+    // Stores keep the top-level fields by name. Further inside, JSON escapes names.
     if (inner !== undefined && walk.ancestors.length === 1 && !name.isWellFormed()) {
       throw invalid(walk, 'has a lone surrogate in its name')
     }
@@ -179,23 +180,21 @@ function hasBasePrototype(value: object, method: string): boolean {
 }
 
 function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  if (typeof value === 'number') return String(value)
-  if (typeof value !== 'object') return `a ${typeof value}`
-  if (Array.isArray(value)) return 'an array'
-  const name = Object.prototype.toString.call(value).slice(8, -1)
-  if (name !== 'Object') return `a ${name}`
-  const maker = Object.getPrototypeOf(value)?.constructor
-  return typeof maker === 'function' && maker.name !== '' && maker.name !== 'Object'
-    ? `an instance of ${maker.name}`
-    : 'an object with a prototype or a toJSON of its own'
+  const kind = kindOf(value)
+  return kind === 'an object' ? 'an object with a prototype or a toJSON of its own' : kind
 }
 
-function invalid(walk: Walk, what: string, cause?: unknown): MemisError {
-  const path = walk.path.reduce<string>(
-    (text, part) => text + (typeof part === 'number' ? `[${part}]` : `${text === '' ? '' : '.'}${part}`),
-    '',
-  )
-  const message = `${readable(walk.key)}:${path === '' ? '' : ` ${path}`} ${what}`
-  return new MemisError('INVALID_ITEM', message, cause === undefined ? {} : { cause })
+/** The parts of a path that are shown at either end of a long one. */
+const shownParts = 4
+
+function invalid({ key, path }: Walk, what: string, cause?: unknown): MemisError {
+  const place = textOf(path)
+  return new MemisError('INVALID_ITEM', place === '' ? what : `${place} ${what}`, { key, cause })
+}
+
+/** `tour.dates[0]` */
+function textOf(path: Walk['path']): string {
+  const parts = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${readable(part)}`))
+  if (parts.length > 2 * shownParts) parts.splice(shownParts, parts.length - 2 * shownParts, '…')
+  return parts.join('').replace(/^\./, '')
 }

@@ -1,286 +1,299 @@
+import {
+  differences,
+  type Entries,
+  pairsOf,
+  parseRevision,
+  type Replacement,
+  TransactionBuilder,
+  type TransactionWrites,
+} from './bulk'
 import type { Client } from './client'
-import { encodeItem } from './codec'
-import { MemisError, quote, readable } from './errors'
-import { Emitter, emit } from './events'
-import type { Lane } from './lane'
+import { decodeItem, encodeItem } from './codec'
+import { Conditional, delay, type Updater } from './conditional'
+import type { Database } from './database'
+import { MemisError, quote } from './errors'
 import { checkName } from './names'
-import type { ChangeInfo } from './replica'
-import { type Freshness, type ReadyInfo, Subscription } from './subscription'
-import type { Place } from './transport'
-import { Call, type CallOwner } from './write-result'
+import { itemEntry, ReadableCollection, type SignalOptions } from './readable-collection'
+import type { Accepted, CollectionId, Condition, Entry, KeyWrite, Write } from './transport'
+import { checkTtl, checkTtlOrKeep } from './ttl'
+import type { DeepReadonly, ItemEntry, Seconds } from './types'
+import { checkOptions, checkSignal } from './waiters'
+import type { Caller, Transaction } from './waiting-writes'
+import type { WriteTarget } from './write-queue'
+import { Call, type CallOwner, WriteResult } from './write-result'
 
-/** Listeners may give anything back; of a promise, its rejection is heard. */
-type Result = unknown
-
-/** A collection's events. `key` is of the item that changed. */
-export type CollectionEvents<T> = {
-  /** An item is new, or its contents changed. `get(key)` gives `item` by now. */
-  set: (key: string, item: Readonly<T>, change: ChangeInfo<T>) => Result
-  /** An item's ttl ran out. `last` is what `get` gave before. */
-  expire: (key: string, last: Readonly<T>, change: ChangeInfo<T>) => Result
-  /** An item was deleted. `last` is what `get` gave before. */
-  delete: (key: string, last: Readonly<T>, change: ChangeInfo<T>) => Result
-  /** The replica has caught up: once after `subscribe()`, and again after each `stale`. */
-  ready: (info: ReadyInfo) => Result
-  /** The replica may have missed changes. It goes on serving what it has, and catches up by itself. */
-  stale: (error: MemisError) => Result
+export interface SetOptions {
+  /** Seconds, fractions allowed; `'keep'`: the remaining time of the item that is there. Without one the item does not expire. */
+  ttl?: Seconds | 'keep'
+  /** Writes only if there is no item. */
+  ifAbsent?: boolean
+  /** Writes only if the item has this revision. */
+  ifRevision?: string
 }
 
-const eventNames = ['set', 'expire', 'delete', 'ready', 'stale'] as const
-const longestTtl = 100 * 365.25 * 24 * 3600
+export interface DeleteOptions {
+  /** Deletes only if the item has this revision. */
+  ifRevision?: string
+}
+
+export interface UpdateOptions extends SignalOptions {
+  /** Seconds; default `'keep'`: the remaining time of the item that is there. */
+  ttl?: Seconds | 'keep'
+}
+
+/** Names of the fields that hold numbers. */
+export type NumberFields<T> = { [F in keyof T]-?: NonNullable<T[F]> extends number ? F : never }[keyof T] & string
 
 /**
- * A small collection of items that many processes share. Subscribed, it is a `ReadonlyMap`: a full replica in this
- * process, and all reading is local, synchronous and free of copies (items are frozen and shared). Writing needs no
- * subscription.
+ * A small collection of items that several processes share. Once subscribed, it is a `ReadonlyMap`: a full replica in this
+ * process. Reading is local, synchronous and without copies (items are frozen and shared). Writing needs no subscription.
+ *
+ * Every writing method rejects with `INVALID_NAME`, `INVALID_ITEM`, `INVALID_TTL`, `INVALID_OPTION`, `ITEM_TOO_LARGE`,
+ * `TOO_MANY_PENDING`, `WRITE_TIMEOUT`, `STORE_REFUSED`, `UNAUTHORIZED`, `READ_ONLY` or `CLOSED`. A failure that nobody
+ * awaits is told by the client's `error` event.
  */
-export class Collection<T extends object>
-  extends Emitter<CollectionEvents<T>>
-  implements ReadonlyMap<string, Readonly<T>>
-{
-  readonly name: string
+export class Collection<T extends object> extends ReadableCollection<T> {
   readonly #client: Client
-  readonly #lane: Lane
-  readonly #place: Place
-  readonly #where: string
+  readonly #target: WriteTarget
   readonly #owner: CallOwner
-  #subscription: Subscription<T> | null = null
-  /** The subscription's items at hand: `get` is what is called most, and each step on the way to them is felt. */
-  #held: ReadonlyMap<string, Readonly<T>> | null = null
-  #subscribed: Promise<void> | null = null
-  #refuse: ((error: MemisError) => void) | null = null
-  #idleSince = Date.now()
+  readonly #conditional: Conditional<T>
 
   /** @internal by `Database.collection` */
-  constructor(client: Client, place: Place) {
-    const where = `${readable(place.database)}/${readable(place.collection)}`
-    super(eventNames, (event, error) => client.listenerFailed(`${where}: a listener of ${quote(event)}`, error))
-    this.name = place.collection
+  constructor(client: Client, database: Database, name: string) {
+    super(client, database, name)
     this.#client = client
-    this.#place = place
-    this.#where = where
+    const id: CollectionId = { prefix: client.settings.prefix, database: database.name, collection: name }
+    this.#target = {
+      id,
+      accepted: (writes, accepted) => this.written(writes, accepted),
+      busy: (isBusy) => this.writing(isBusy),
+    }
     this.#owner = {
-      named: (error, key) => this.#error(error, key),
+      named: (error, key) =>
+        error instanceof MemisError ? error.at({ database: database.name, collection: name, key }) : error,
+      entry: toItemEntry,
       unheard: (error) => client.report(error as MemisError),
     }
-    this.#lane = client.writer.lane(place, (write, epoch, outcome) => {
-      this.#subscription?.written(write, epoch, outcome)
+    this.#conditional = new Conditional<T>({
+      known: (key) => this.known(key),
+      push: (write, bytes, caller) => this.#push(write, bytes, caller),
+      encode: (key, item) => encodeItem(key, item, client.maxItemBytes),
+      delay: (ms, signal) => delay(client, ms, signal),
     })
   }
 
   /**
-   * Fills this process's replica and keeps it up to date. Resolves when the replica holds everything that was in the
-   * store at the time of the call; waits for as long as the store cannot be reached. Called again, it gives the
-   * same promise, until `unsubscribe()`.
-   *
-   * Rejects with `UNSUBSCRIBED`, `CLOSED`, `ABORTED` (by `signal`, which ends the subscription while it waits), or
-   * with a fault that will not pass by itself (`UNAUTHORIZED`, `UNSUPPORTED_STORE`, `MISSING_PACKAGE`).
+   * Stores an item, in place of the whole item that was there. A ttl counts from acceptance. Resolves when the store has accepted it;
+   * if the collection is subscribed, `get` returns it by then. Rejects with `CONFLICT` if a condition fails.
    */
-  subscribe(options: { signal?: AbortSignal } = {}): Promise<void> {
-    let signal: AbortSignal | undefined
-    try {
-      signal = signalOf(options)
-    } catch (error) {
-      return handled(Promise.reject(this.#error(error as MemisError)))
-    }
-    if (this.#subscribed === null) {
-      const refusal = this.#client.refusal
-      if (refusal !== null) return handled(Promise.reject(this.#error(refusal)))
-      this.#subscribed = handled(this.#start())
-    }
-    const subscribed = this.#subscribed
-    if (signal !== undefined) this.#heed(signal)
-    // Last, since a transport may refuse or tell everything in this very call.
-    if (this.#client.isUp) this.#subscription?.linkUp()
-    return subscribed
-  }
-
-  /** Ends the subscription at once: no more updates or timers, and the replica is emptied without events. */
-  unsubscribe(): void {
-    this.#stop(new MemisError('UNSUBSCRIBED', 'unsubscribe() was called'))
-  }
-
-  /** How fresh the replica is. What a readiness probe asks. */
-  get freshness(): Freshness {
-    return this.#subscription?.freshness ?? { state: 'idle', since: this.#idleSince, age: null }
-  }
-
-  /**
-   * Stores an item, in place of the whole item that was there. `ttl` is in seconds, fractions allowed, counted from
-   * when the store takes it; without one the item does not expire, even if the one before would have.
-   *
-   * Resolves when the store has taken it; where the collection is subscribed, `get` gives it by then. Rejects with
-   * `INVALID_NAME`, `INVALID_ITEM`, `INVALID_TTL`, `ITEM_TOO_LARGE`, `TOO_MANY_PENDING`, `WRITE_TIMEOUT`,
-   * `STORE_REFUSED`, `UNAUTHORIZED` or `CLOSED`. Not awaited, a failure is told by the client's `error` event.
-   */
-  set(key: string, item: T, ttl?: number): Promise<void> {
-    const call = new Call<void>(this.#owner, key, false)
+  set(key: string, item: T | DeepReadonly<T>, options?: Seconds | SetOptions): Promise<void> {
+    const call = new Call<void>(this.#owner, key, nothing)
     try {
       checkName('key', key)
-      const ttlMs = checkTtl(key, ttl)
+      const { ttlMs, condition } = parseSetOptions(key, options)
       const encoded = encodeItem(key, item, this.#client.maxItemBytes)
-      this.#lane.push({ kind: 'set', key, item: encoded, ttlMs }, encoded.bytes + key.length, call)
+      const write: KeyWrite = { kind: 'set', key, item: encoded, ttlMs }
+      this.#push(condition === undefined ? write : { ...write, if: condition }, encoded.bytes + key.length, call)
     } catch (error) {
-      call.fail(this.#error(error as MemisError))
+      call.refused(error as MemisError)
     }
     return call.result
   }
 
-  /** Deletes an item. Resolves, once the store has done so, to whether it was there. Rejects as `set` does. */
-  delete(key: string): Promise<boolean> {
-    const call = new Call<boolean>(this.#owner, key, true)
+  /** Deletes an item. Resolves to whether the store had it. Rejects with `CONFLICT` if a condition fails. */
+  delete(key: string, options?: DeleteOptions): Promise<boolean> {
+    const call = new Call<boolean>(this.#owner, key, existed)
     try {
-      this.#lane.push({ kind: 'delete', key: checkName('key', key) }, key.length, call)
+      const write: KeyWrite = { kind: 'delete', key: checkName('key', key) }
+      if (options !== undefined) checkOptions('delete', options, ['ifRevision'])
+      const revision = options?.ifRevision
+      const condition = revision === undefined ? {} : { if: parseRevision('ifRevision', revision) }
+      this.#push({ ...write, ...condition }, key.length, call)
     } catch (error) {
-      call.fail(this.#error(error as MemisError))
+      call.refused(error as MemisError)
     }
     return call.result
   }
 
-  /** Deletes all items, each of which is told as a delete. Resolves once the store has done so. Rejects as `set` does. */
+  /** Deletes all items; each is emitted as a delete. Resolves once the store has done so. */
   clear(): Promise<void> {
-    const call = new Call<void>(this.#owner, undefined, false)
-    this.#lane.push({ kind: 'clear' }, 0, call)
+    const call = new Call<void>(this.#owner, undefined, nothing)
+    try {
+      this.#push({ kind: 'clear' }, 0, call)
+    } catch (error) {
+      call.refused(error as MemisError)
+    }
     return call.result
   }
 
-  /** The item of that key, or undefined. The very same frozen object at each call, until the item changes. */
-  get(key: string): Readonly<T> | undefined {
-    return this.#items.get(key)
+  /**
+   * Changes an item on the condition that nobody else changed it meanwhile: calls `updater` with the item (undefined if there is
+   * none), and stores what it returns; undefined deletes the item, and the same object changes nothing. After a conflict it is called again with
+   * the store's item. Resolves to what is stored. Rejects with what `updater` throws, or with `ABORTED`.
+   */
+  update(key: string, updater: Updater<T>, options: UpdateOptions = {}): Promise<DeepReadonly<T> | undefined> {
+    return this.#call(key, async () => {
+      checkName('key', key)
+      checkOptions('update', options, ['ttl', 'signal'])
+      const { ttl = 'keep', signal } = options
+      checkSignal('update', signal === undefined ? {} : { signal })
+      if (typeof updater !== 'function') throw new TypeError(`${quote(updater)} is not a function`)
+      return this.#conditional.update(key, updater, checkTtlOrKeep(key, ttl), signal)
+    })
   }
 
-  has(key: string): boolean {
-    return this.#items.has(key)
+  /** Changes these fields, and keeps the others and the ttl; undefined removes a field. Resolves to false if there is no item. */
+  patch(key: string, fields: Partial<T> | Partial<DeepReadonly<T>>): Promise<boolean> {
+    return this.#call(key, async () => {
+      checkName('key', key)
+      const change = (item: DeepReadonly<T> | undefined) => item && { ...item, ...(fields as DeepReadonly<T>) }
+      return (await this.#conditional.update(key, change, 'keep')) !== undefined
+    })
   }
 
-  get size(): number {
-    return this.#items.size
-  }
-
-  keys(): MapIterator<string> {
-    return this.#items.keys()
-  }
-
-  values(): MapIterator<Readonly<T>> {
-    return this.#items.values()
-  }
-
-  entries(): MapIterator<[string, Readonly<T>]> {
-    return this.#items.entries()
-  }
-
-  [Symbol.iterator](): MapIterator<[string, Readonly<T>]> {
-    return this.entries()
-  }
-
-  forEach(
-    callback: (item: Readonly<T>, key: string, collection: ReadonlyMap<string, Readonly<T>>) => void,
-    thisArg?: unknown,
-  ): void {
-    for (const [key, item] of this.#items) Reflect.apply(callback, thisArg, [item, key, this])
-  }
-
-  get #items() {
-    return this.#held ?? this.#refuseToRead()
-  }
-
-  #refuseToRead(): never {
-    const closed = this.#client.closed
-    throw this.#error(closed ?? new MemisError('NOT_SUBSCRIBED', 'not subscribed: call subscribe() before reading'))
-  }
-
-  /** @internal by the client */
-  linkUp(): void {
-    this.#subscription?.linkUp()
-  }
-
-  /** @internal by the client */
-  linkDown(): void {
-    this.#subscription?.linkDown()
-  }
-
-  /** @internal by the client: a fault that will not pass refuses who still waits for the first contents. */
-  refuseWaiting(error: MemisError): void {
-    if (this.#subscription?.waiting) this.#stop(error)
-  }
-
-  /** @internal by the client */
-  close(error: MemisError): void {
-    this.#stop(error)
-  }
-
-  #start(): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      this.#refuse = reject
-      const subscription = new Subscription<T>(this.#client.transport, this.#place, this.#client.settings, {
-        changed: (event, key, item, info) => emit(this, event, [key, item, info]),
-        report: (error) => this.#client.report(this.#error(error)),
-        ready: (info) => {
-          emit(this, 'ready', [info])
-          resolve()
+  /**
+   * Adds to a number; an absent field counts as 0. Each call counts exactly once. Resolves to the new number. Rejects with
+   * `NOT_FOUND` if there is no item, and with `INVALID_ITEM` if the field holds something else.
+   */
+  increment(key: string, field: NumberFields<T>, by = 1): Promise<number> {
+    return this.#call(key, async () => {
+      checkName('key', key)
+      if (!Number.isFinite(by))
+        throw new MemisError('INVALID_OPTION', `by must be a finite number; this is ${quote(by)}`)
+      let sum = 0
+      await this.#conditional.update(
+        key,
+        (item) => {
+          if (item === undefined) throw new MemisError('NOT_FOUND', 'there is no item to increment a field of')
+          const value = (item as Readonly<Record<string, unknown>>)[field] ?? 0
+          if (typeof value !== 'number') throw new MemisError('INVALID_ITEM', `${quote(field)} is not a number`)
+          sum = value + by
+          return { ...item, [field]: sum }
         },
-        stale: (error) => emit(this, 'stale', [this.#error(error)]),
-        refused: (error) => this.#stop(error),
+        'keep',
+      )
+      return sum
+    })
+  }
+
+  /** Gives an item another ttl, without an event. Resolves to false if there is no item. */
+  touch(key: string, ttl: Seconds): Promise<boolean> {
+    return this.#call(key, async () => {
+      checkName('key', key)
+      const ttlMs = checkTtl(key, ttl)
+      if (ttlMs === null) throw new MemisError('INVALID_TTL', 'touch() needs a ttl in seconds')
+      return this.#conditional.touch(key, ttlMs)
+    })
+  }
+
+  /** Stores many items. Everything is checked before anything is sent. Resolves when all are accepted. */
+  setMany(entries: Entries<T>, options: { ttl?: Seconds } = {}): Promise<void> {
+    return this.#call(undefined, async () => {
+      checkOptions('setMany', options, ['ttl'])
+      const { ttl } = options
+      const writes = pairsOf('setMany', entries).map(([key, item]) => this.#encode(key, item, checkTtl(key, ttl)))
+      await this.#sendAll(writes)
+    })
+  }
+
+  /**
+   * Makes the collection hold exactly these items: sends only what differs, and deletes the rest. With a ttl, all items are sent,
+   * so that none expires early. `dryRun` sends nothing. Others may write meanwhile: it is no transaction.
+   */
+  replaceAll(entries: Entries<T>, options: { ttl?: Seconds; dryRun?: boolean } = {}): Promise<Replacement> {
+    return this.#call(undefined, async () => {
+      checkOptions('replaceAll', options, ['ttl', 'dryRun'])
+      const { ttl, dryRun = false } = options
+      const pairs = pairsOf('replaceAll', entries)
+      const writes = new Map(pairs.map(([key, item]) => [key, this.#encode(key, item, checkTtl(key, ttl))] as const))
+      const held = await this.whole()
+      const { set, deleted } = differences(held, new Map([...writes].map(([key, write]) => [key, write.item.item])))
+      const sent = ttl === undefined ? set : [...writes.keys()]
+      const deletes = deleted.map((key): KeyWrite => ({ kind: 'delete', key }))
+      if (!dryRun) await this.#sendAll([...sent.map((key) => writes.get(key) as KeyWrite), ...deletes])
+      return { set: set.length, deleted: deleted.length, unchanged: writes.size - set.length }
+    })
+  }
+
+  /**
+   * Writes all or nothing: the function adds writes and checks, at most 500, and nothing is sent before it has returned. No reader, and no listener,
+   * sees a part of it. Resolves when the store has accepted all. Rejects with `CONFLICT` (with `key` and `current`) if a check fails.
+   */
+  transaction(build: (writes: TransactionWrites<T>) => void): Promise<void> {
+    return this.#call(undefined, async () => {
+      const builder = new TransactionBuilder()
+      build({
+        check: (key, revision) =>
+          builder.check(checkName('key', key), revision === null ? null : parseRevision('check()', revision)),
+        set: (key, item, ttl) => builder.add(this.#encode(key, item, checkTtlOrKeep(key, ttl))),
+        delete: (key) => builder.add({ kind: 'delete', key: checkName('key', key) }),
       })
-      this.#subscription = subscription
-      this.#held = subscription.replica.items
+      const { writes } = builder
+      if (writes.length > 0) await this.#send({ kind: 'transaction', writes })
     })
   }
 
-  #stop(error: MemisError): void {
-    if (this.#subscription === null) return
-    this.#subscription.stop()
-    this.#subscription = null
-    this.#held = null
-    this.#subscribed = null
-    this.#idleSince = Date.now()
-    // Without effect where subscribe() has resolved.
-    this.#refuse?.(this.#error(error))
-    this.#refuse = null
+  #encode(key: string, item: unknown, ttlMs: number | null | 'keep'): Extract<KeyWrite, { kind: 'set' }> {
+    return { kind: 'set', key: checkName('key', key), item: encodeItem(key, item, this.#client.maxItemBytes), ttlMs }
   }
 
-  #heed(signal: AbortSignal): void {
-    const subscription = this.#subscription
-    if (subscription === null) return
-    const abort = () => {
-      if (this.#subscription !== subscription || !subscription.waiting) return
-      this.#stop(new MemisError('ABORTED', 'subscribe() was aborted', { cause: signal.reason }))
+  async #sendAll(writes: readonly KeyWrite[]): Promise<void> {
+    await Promise.all(writes.map((write) => this.#send(write)))
+  }
+
+  #send(write: KeyWrite | Transaction): Promise<void> {
+    const call = new Call<void>(this.#owner, write.kind === 'transaction' ? undefined : write.key, nothing)
+    try {
+      const parts = write.kind === 'transaction' ? write.writes : [write]
+      this.#push(
+        write,
+        parts.reduce((sum, part) => sum + bytesOf(part), 0),
+        call,
+      )
+    } catch (error) {
+      call.refused(error as MemisError)
     }
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    const done = () => signal.removeEventListener('abort', abort)
-    this.#subscribed?.then(done, done)
+    return call.result
   }
 
-  /** The same error, with the names of the collection and the key in front. */
-  #error(error: MemisError, key?: string): MemisError {
-    const where = key === undefined ? this.#where : `${this.#where}: ${readable(key)}`
-    const { cause, stored } = error
-    return new MemisError(error.code, `${where}: ${error.message}`, {
-      ...(cause === undefined ? {} : { cause }),
-      ...(stored === undefined ? {} : { stored }),
-    })
+  #push(write: Write | Transaction, bytes: number, caller: Caller): void {
+    if (this.#client.settings.readOnly) {
+      throw new MemisError('READ_ONLY', 'the client was made with readOnly: true', { stored: 'no' })
+    }
+    this.#client.writes.push(this.#target, write, bytes, caller)
+  }
+
+  /** Runs an asynchronous method: its errors get names, and a failure that nobody awaits is reported. */
+  #call<R>(key: string | undefined, run: () => Promise<R>): Promise<R> {
+    return WriteResult.of(
+      run().catch((error) => Promise.reject(this.#owner.named(error, key))),
+      this.#owner.unheard,
+    )
   }
 }
 
-function signalOf(options: { signal?: AbortSignal }): AbortSignal | undefined {
-  if (typeof options !== 'object' || options === null) {
-    throw new MemisError('INVALID_OPTION', `subscribe takes nothing or { signal }, this is ${quote(options)}`)
+// Shared by all calls: a closure for each would be felt.
+const nothing = () => {}
+const existed = (accepted: Accepted) => accepted.existed
+
+const bytesOf = (write: KeyWrite) => write.key.length + (write.kind === 'set' ? write.item.bytes : 0)
+
+const toItemEntry = (entry: Entry): ItemEntry<unknown> =>
+  itemEntry<unknown>(entry.key, decodeItem(entry.item), entry, entry.leftMs)
+
+function parseSetOptions(
+  key: string,
+  options: Seconds | SetOptions | undefined,
+): { ttlMs: number | null | 'keep'; condition: Condition | undefined } {
+  if (typeof options !== 'object' || options === null) return { ttlMs: checkTtl(key, options), condition: undefined }
+  checkOptions('set', options, ['ttl', 'ifAbsent', 'ifRevision'])
+  const { ttl, ifAbsent = false, ifRevision } = options
+  if (typeof ifAbsent !== 'boolean') {
+    throw new MemisError('INVALID_OPTION', `ifAbsent must be true or false; this is ${quote(ifAbsent)}`)
   }
-  const { signal } = options
-  if (signal === undefined || typeof signal?.addEventListener === 'function') return signal
-  throw new MemisError('INVALID_OPTION', `signal must be an AbortSignal, this is ${quote(signal)}`)
-}
-
-function checkTtl(key: string, ttl: unknown): number | null {
-  if (ttl === undefined) return null
-  if (typeof ttl === 'number' && ttl > 0 && ttl <= longestTtl) return Math.max(1, Math.round(ttl * 1000))
-  const allowed = 'a ttl is a number of seconds, greater than 0 and at most 100 years'
-  throw new MemisError('INVALID_TTL', `${readable(key)}: ${allowed}, this is ${quote(ttl)}`)
-}
-
-/** A refusal that nobody awaits is told by the client's `error` event; it is no unhandled rejection besides. */
-function handled<R>(promise: Promise<R>): Promise<R> {
-  promise.catch(() => {})
-  return promise
+  if (ifAbsent && ifRevision !== undefined) {
+    throw new MemisError('INVALID_OPTION', 'ifAbsent and ifRevision exclude each other')
+  }
+  const condition = ifAbsent ? null : ifRevision === undefined ? undefined : parseRevision('ifRevision', ifRevision)
+  return { ttlMs: checkTtlOrKeep(key, ttl), condition }
 }

@@ -1,83 +1,136 @@
-import { inspect } from 'node:util'
+/** The one class of errors, and what the core and transports ask of them. */
+import { types } from 'node:util'
+import { type ErrorCode, errorCodes } from './error-codes'
+import { clean, isHarmful, readable } from './text'
+import type { ItemEntry } from './types'
 
-/**
- * Every code a {@link MemisError} can carry, with what it means. The README's table is checked against this one.
- */
-export const errorCodes = {
-  INVALID_OPTION:
-    "an option of createClient is of the wrong type, unknown (those of the packages redis and nats go to them unchecked), or memis's own to set",
-  INVALID_NAME: 'a database name, collection name or key is empty, too long, not well-formed or not a string',
-  INVALID_ITEM: 'an item is no plain object, or holds what JSON would change; the message names the path',
-  INVALID_TTL: 'a ttl is no number of seconds greater than 0 and at most 100 years',
-  INVALID_LISTENER: 'there is no event of that name, or the listener is no function',
-  ITEM_TOO_LARGE: 'an item is larger than `maxItemBytes` or than the store takes; the message gives both sizes',
-  NOT_SUBSCRIBED: 'a collection was read that is not subscribed',
-  UNSUBSCRIBED: '`unsubscribe()` was called while `subscribe()` was waiting',
-  ABORTED: 'the signal given to `subscribe()` was aborted',
-  CLOSED: 'the client is closed',
-  TOO_MANY_PENDING: 'more writes wait than `maxPending` or `maxPendingBytes` allow',
-  WRITE_TIMEOUT: 'a write was not confirmed within `writeTimeout`; `stored` says whether it may have been stored',
-  STORE_REFUSED: 'the store refused a write or a read; `cause` has its own words',
-  UNAUTHORIZED: 'wrong password, or the user lacks a permission',
-  UNSUPPORTED_STORE: 'the store is too old, or set up in a way that cannot serve',
-  STORE_EVICTS: 'a warning: the store may remove items when its memory is full, and is searched for such losses slowly',
-  MISSING_PACKAGE: 'the package that the chosen transport needs is not installed',
-  DISCONNECTED: 'the store cannot be reached; memis goes on trying',
-  OUT_OF_TOUCH: 'a replica noticed that it may have missed changes; it catches up by itself',
-  UNDECODABLE: 'something that is not of memis arrived or lies in the store; it was passed over',
-  LISTENER_FAILED: 'a listener threw, or its promise rejected; `cause` is what it threw',
-} as const
+export { type ErrorCode, errorCodes } from './error-codes'
+export { quote, readable } from './text'
 
-export type ErrorCode = keyof typeof errorCodes
-
-export interface MemisErrorOptions {
-  cause?: unknown
-  /** For a write: `'no'` where it was certainly not stored, `'unknown'` where it may have been. */
-  stored?: 'no' | 'unknown'
+/** The names that an error is about. */
+export interface ErrorNames {
+  readonly database?: string | undefined
+  readonly collection?: string | undefined
+  readonly key?: string | undefined
 }
 
-/** The one class of all errors that memis makes. `code` is stable; the message is for people. */
+export interface MemisErrorOptions extends ErrorNames {
+  cause?: unknown
+  /** Of a write: `'no'` if it is certain that nothing of it was stored. */
+  stored?: 'no' | 'unknown' | undefined
+  /** Of a conflict: what the store holds; undefined for nothing. */
+  current?: ItemEntry<unknown> | undefined
+}
+
+/** Marks the errors of every copy of this module. */
+const brand = Symbol.for('memis.MemisError')
+
+/** Names and values in a message are bounded already: this bounds what a store or a package says. */
+const longestText = 500
+
+/** Their cause is the caller's own, and handed on as it is. */
+const keepsCause = new Set<ErrorCode>(['ABORTED', 'INVALID_ITEM', 'LISTENER_FAILED'])
+
+/** The one class of all errors that memis makes. `instanceof` also recognises those of another copy of memis. */
 export class MemisError extends Error {
   readonly code: ErrorCode
-  /** On a refused write: whether the store may have it. */
-  readonly stored?: 'no' | 'unknown'
+  /** The same call may succeed later, though nobody has changed anything. */
+  readonly retryable: boolean
+  /** Of a refused write: `'no'` if it is certain that nothing of it was stored. */
+  declare readonly stored?: 'no' | 'unknown'
+  declare readonly database?: string
+  declare readonly collection?: string
+  declare readonly key?: string
+  /** Of a `CONFLICT`: the entry in the store; undefined if there is none. */
+  declare readonly current?: ItemEntry<unknown>
+  readonly #text: string
 
-  constructor(code: ErrorCode, message: string, options: MemisErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined)
-    // An aborted wait is recognised by this name everywhere else in Node.js and on the web.
+  /** The names go in front of the text: `database/collection: key: text`. */
+  constructor(code: ErrorCode, text: string, options: MemisErrorOptions = {}) {
+    const { cause, stored, current, database, collection, key } = options
+    super(
+      prefixOf(options) + clean(text, longestText),
+      cause === undefined ? undefined : { cause: keepsCause.has(code) ? cause : harmless(cause) },
+    )
+    // An aborted wait goes by this name everywhere else in Node.js and on the web.
     this.name = code === 'ABORTED' ? 'AbortError' : 'MemisError'
     this.code = code
-    if (options.stored !== undefined) this.stored = options.stored
+    this.retryable = errorCodes[code].retryable
+    this.#text = text
+    // What is not known is not there.
+    if (stored !== undefined) this.stored = stored
+    if (current !== undefined) this.current = current
+    if (isName(database)) this.database = database
+    if (isName(collection)) this.collection = collection
+    if (isName(key)) this.key = key
+  }
+
+  /** @internal The same error, with more known about it. */
+  with(more: MemisErrorOptions): MemisError {
+    const { cause, stored, current, database, collection, key } = this
+    return new MemisError(this.code, this.#text, { cause, stored, current, database, collection, key, ...more })
+  }
+
+  /** @internal The same error, about these names, unless it already has names of its own. */
+  at(names: ErrorNames): MemisError {
+    const { database = names.database, collection = names.collection } = this
+    // A name that is invalid is in the message, shortened.
+    const key = this.key ?? (this.code === 'INVALID_NAME' ? undefined : names.key)
+    return this.with({ database, collection, key })
+  }
+
+  get [brand](): true {
+    return true
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a subclass inherits this method
+    if (this !== MemisError) return Function.prototype[Symbol.hasInstance].call(this, value)
+    return types.isNativeError(value) && (value as { [brand]?: unknown })[brand] === true
   }
 }
 
-/** The same refusal, with the word on whether this write may have been stored. */
-export function withStored(error: MemisError, stored: 'no' | 'unknown'): MemisError {
+/** Callers without types may give anything. */
+const isName = (name: unknown): name is string => typeof name === 'string'
+
+function prefixOf({ database, collection, key }: ErrorNames): string {
+  const place = [database, collection].filter(isName).map(readable).join('/')
+  const parts = [place, isName(key) ? readable(key) : '']
+  return parts.map((part) => (part === '' ? '' : `${part}: `)).join('')
+}
+
+/** The longest name of a cause. */
+const longestCauseName = 80
+
+/** A cause as it may be printed: as it is, or a copy of its name, code and message if these are harmful or too long. */
+function harmless(cause: unknown): unknown {
+  if (typeof cause === 'string') return clean(cause, longestText)
+  if (!types.isNativeError(cause)) return cause
+  const inner = cause.cause === undefined ? undefined : harmless(cause.cause)
+  const [name, message] = [String(cause.name), String(cause.message)]
+  if (inner === cause.cause && message.length <= longestText && !isHarmful(name + message)) return cause
+  const options = inner === undefined ? {} : { cause: inner }
+  const copy: NodeJS.ErrnoException = new Error(clean(message, longestText), options)
+  const { code } = cause as NodeJS.ErrnoException
+  if (code !== undefined) copy.code = code
+  copy.name = clean(name, longestCauseName)
+  copy.stack = `${copy.name}: ${copy.message}`
+  return copy
+}
+
+/** The same refusal, with the word on whether this write may have been stored. A transport of the user's may reject with anything. */
+export function withStored(error: unknown, stored: 'no' | 'unknown'): MemisError {
   if (!(error instanceof MemisError)) {
     return new MemisError('STORE_REFUSED', 'the transport failed', { cause: error, stored })
   }
-  return error.stored === stored ? error : new MemisError(error.code, error.message, { cause: error.cause, stored })
+  return error.stored === stored ? error : error.with({ stored })
 }
 
-export const disconnected = (message: string, cause?: unknown) =>
-  new MemisError('DISCONNECTED', message, cause === undefined ? {} : { cause })
+export const disconnected = (message: string, cause?: unknown) => new MemisError('DISCONNECTED', message, { cause })
 
-export const outOfTouch = (message: string, cause?: unknown) =>
-  new MemisError('OUT_OF_TOUCH', message, cause === undefined ? {} : { cause })
+export const outOfTouch = (message: string, cause?: unknown) => new MemisError('OUT_OF_TOUCH', message, { cause })
 
-const permanent = new Set<ErrorCode>(['UNAUTHORIZED', 'UNSUPPORTED_STORE', 'MISSING_PACKAGE', 'INVALID_OPTION'])
+const permanent = new Set<ErrorCode>(['INVALID_OPTION', 'MISSING_PACKAGE', 'UNAUTHORIZED', 'UNSUPPORTED_STORE'])
 
 /** Whether the fault will not pass by itself, so that waiting for it to pass would be wrong. */
-export const isPermanent = (error: MemisError): boolean => permanent.has(error.code)
-
-/** How a value is shown in a message: a string quoted, so that control characters do no harm, and nothing without end. */
-export const quote = (value: unknown): string => {
-  const text =
-    typeof value === 'string'
-      ? JSON.stringify(value)
-      : inspect(value, { depth: 0, breakLength: Infinity, customInspect: false })
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text
-}
-
-/** A name as it stands in a message: bare where that is readable, quoted elsewhere. */
-export const readable = (name: string): string => (/^[\w.:-]{1,80}$/.test(name) ? name : quote(name))
+export const isPermanent = ({ code }: MemisError): boolean => permanent.has(code)

@@ -3,13 +3,13 @@ import { MemisError, quote } from './errors'
 
 const maxBytes = { database: 64, collection: 128, key: 256 } as const
 
-/** Gives the name back where it is allowed: a well-formed, non-empty string, bounded in bytes of UTF-8. */
+/** Returns the name. Throws `INVALID_NAME` unless it is a well-formed, non-empty string, bounded in bytes of UTF-8. */
 export function checkName(kind: keyof typeof maxBytes, name: unknown): string {
   const limit = maxBytes[kind]
   const what = kind === 'key' ? 'key' : `${kind} name`
   if (typeof name !== 'string') throw invalid(`a ${what} must be a string, this is ${quote(name)}`)
   if (name === '') throw invalid(`a ${what} must not be empty`)
-  // A string of UTF-8 has at most three bytes for each unit of UTF-16: most names need no count.
+  // UTF-8 takes at most three bytes for each unit of UTF-16: most names are short enough not to be counted.
   if (name.length * 3 > limit && Buffer.byteLength(name) > limit) {
     throw invalid(`a ${what} may have ${limit} bytes of UTF-8, ${quote(name)} has ${Buffer.byteLength(name)}`)
   }
@@ -17,7 +17,7 @@ export function checkName(kind: keyof typeof maxBytes, name: unknown): string {
   return name
 }
 
-/** Whether a key that came from a store is one that memis can have written. */
+/** Whether a key from a store is one that memis can have written. */
 export const isKey = (key: unknown): key is string =>
   typeof key === 'string' &&
   key !== '' &&

@@ -1,69 +1,91 @@
 /** The options that are memis's own, whatever the transport. */
-import { MemisError, quote } from './errors'
+import { MemisError } from './errors'
+import { kindOf } from './text'
+import type { Milliseconds } from './types'
 
 export interface MemisOptions {
-  /** Keeps applications apart that share a store. Default: the transport's own (`memis` on Redis, none elsewhere). */
+  /** Keeps applications apart that share a store: 1 to 64 characters without braces. `''` for none. Default `'memis'`. */
   prefix?: string
-  /** A write that is not confirmed after so many ms is refused. Default 10,000. */
-  writeTimeout?: number
+  /** The client only reads: it never writes, restores or creates anything in the store. Default false. */
+  readOnly?: boolean
+  /** A write that is not confirmed after so long is refused with `WRITE_TIMEOUT`. Default 10,000. */
+  writeTimeout?: Milliseconds
   /** How many writes may wait to be sent. Default 100,000. */
   maxPending?: number
   /** How many bytes of writes may wait to be sent. Default 64 MiB. */
   maxPendingBytes?: number
-  /** A link that is dead without saying so is noticed within so many ms. Default 15,000. */
-  livenessTimeout?: number
-  /** How often each replica is checked against the store, for changes that no notification told of (ms). Default 2,000. */
-  auditInterval?: number
-  /** How long deletes and expiries are remembered for replicas that are away (ms). Default 600,000. */
-  retention?: number
+  /** A dead link is noticed, and a replica without proof is `stale`, within so long. Default 15,000. */
+  livenessTimeout?: Milliseconds
+  /** How often each replica is compared with the store, to find changes that no notification told of. Default 2,000. */
+  auditInterval?: Milliseconds
+  /** How long the store remembers deletes and expiries for replicas that are away. Default 600,000. */
+  retention?: Milliseconds
   /** The largest item, in bytes of its JSON text. Default 1 MiB; the store's own limit may be lower. */
   maxItemBytes?: number
+  /** The most items in a collection. Default 2,000,000. */
+  maxItems?: number
   /**
-   * What replicas do when the store lost contents that they hold: `'restore'` puts them back, `'accept'` takes
-   * the store's word and tells deletes. Default `'restore'`.
+   * What replicas do if the store has lost items that they hold: `'restore'` puts them back, `'accept'` deletes them here,
+   * too. Default `'restore'`.
    */
   dataLoss?: 'restore' | 'accept'
 }
 
-export type Settings = Required<Omit<MemisOptions, 'prefix'>> & { readonly prefix: string | undefined }
+export type Settings = Readonly<Required<MemisOptions>>
 
-const numbers = {
-  writeTimeout: { standard: 10_000, least: 1, most: 2 ** 31 - 1 },
-  maxPending: { standard: 100_000, least: 1, most: Number.MAX_SAFE_INTEGER },
-  maxPendingBytes: { standard: 64 * 1024 * 1024, least: 1, most: Number.MAX_SAFE_INTEGER },
-  livenessTimeout: { standard: 15_000, least: 100, most: 2 ** 31 - 1 },
-  auditInterval: { standard: 2000, least: 10, most: 2 ** 31 - 1 },
-  retention: { standard: 600_000, least: 0, most: Number.MAX_SAFE_INTEGER },
-  maxItemBytes: { standard: 1024 * 1024, least: 2, most: 512 * 1024 * 1024 },
-} as const
+interface Range {
+  readonly standard: number
+  readonly least: number
+  readonly most: number
+  readonly unit: 'ms' | 'bytes' | 'count'
+}
 
-const names: readonly string[] = [...Object.keys(numbers), 'prefix', 'dataLoss']
+const longestTimer = 2 ** 31 - 1
+const MiB = 1024 * 1024
 
-/** Takes memis's own options out, checked and completed, and leaves the rest to the transport. */
+/** The options that are whole numbers. `docs/options.md` is checked against this table. */
+export const numericOptions = {
+  writeTimeout: { standard: 10_000, least: 1, most: longestTimer, unit: 'ms' },
+  maxPending: { standard: 100_000, least: 1, most: Number.MAX_SAFE_INTEGER, unit: 'count' },
+  maxPendingBytes: { standard: 64 * MiB, least: 1, most: Number.MAX_SAFE_INTEGER, unit: 'bytes' },
+  livenessTimeout: { standard: 15_000, least: 100, most: longestTimer, unit: 'ms' },
+  auditInterval: { standard: 2000, least: 10, most: longestTimer, unit: 'ms' },
+  retention: { standard: 600_000, least: 0, most: Number.MAX_SAFE_INTEGER, unit: 'ms' },
+  maxItemBytes: { standard: MiB, least: 2, most: 512 * MiB, unit: 'bytes' },
+  maxItems: { standard: 2_000_000, least: 1, most: Number.MAX_SAFE_INTEGER, unit: 'count' },
+} as const satisfies Partial<Record<keyof MemisOptions, Range>>
+
+type NumericOption = keyof typeof numericOptions
+
+/** The names of all options in {@link MemisOptions}. */
+export const ownOptions: readonly string[] = ['prefix', 'readOnly', 'dataLoss', ...Object.keys(numericOptions)]
+
+/** Separates memis's own options, checked and completed, from the rest, which is the transport's. */
 export function takeSettings(options: Readonly<Record<string, unknown>>): {
   settings: Settings
   rest: Record<string, unknown>
 } {
-  const rest: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(options)) if (!names.includes(name)) rest[name] = value
-
-  const { prefix, dataLoss = 'restore' } = options
-  if (prefix !== undefined && (typeof prefix !== 'string' || !/^[^{}\p{Surrogate}]{1,64}$/u.test(prefix))) {
-    throw invalid(`prefix must be a string of 1 to 64 characters without braces, this is ${quote(prefix)}`)
+  const rest = Object.fromEntries(Object.entries(options).filter(([name]) => !ownOptions.includes(name)))
+  const { prefix = 'memis', readOnly = false, dataLoss = 'restore' } = options
+  if (typeof prefix !== 'string' || !/^[^{}\p{Surrogate}]{0,64}$/u.test(prefix)) {
+    const given = typeof prefix === 'string' ? 'this one is not' : `this is ${kindOf(prefix)}`
+    throw invalid(`prefix must be a string of at most 64 characters without braces, ${given}`)
   }
+  if (typeof readOnly !== 'boolean') throw invalid(`readOnly must be true or false, this is ${kindOf(readOnly)}`)
   if (dataLoss !== 'restore' && dataLoss !== 'accept') {
-    throw invalid(`dataLoss must be 'restore' or 'accept', this is ${quote(dataLoss)}`)
+    throw invalid(`dataLoss must be 'restore' or 'accept', this is ${kindOf(dataLoss)}`)
   }
-  const checked = {} as Record<keyof typeof numbers, number>
-  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
-    const { standard, least, most } = numbers[name]
-    const value = options[name] === undefined ? standard : options[name]
-    if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
-      throw invalid(`${name} must be a whole number from ${least} to ${most}, this is ${quote(value)}`)
-    }
-    checked[name] = value as number
-  }
-  return { settings: { ...checked, prefix, dataLoss }, rest }
+  const names = Object.keys(numericOptions) as NumericOption[]
+  const numbers = Object.fromEntries(names.map((name) => [name, checkNumber(name, options[name])]))
+  return { settings: { prefix, readOnly, dataLoss, ...(numbers as Record<NumericOption, number>) }, rest }
+}
+
+function checkNumber(name: NumericOption, value: unknown): number {
+  const { standard, least, most, unit } = numericOptions[name]
+  if (value === undefined) return standard
+  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) return value as number
+  const what = unit === 'count' ? 'a whole number' : `a whole number of ${unit}`
+  throw invalid(`${name} must be ${what} from ${least} to ${most}, this is ${kindOf(value)}`)
 }
 
 const invalid = (message: string) => new MemisError('INVALID_OPTION', message)

@@ -1,299 +1,319 @@
 /**
- * A replica that is kept up to date: begins sessions with the transport, one after the other, and knows how fresh the
- * replica is.
+ * Keeps a replica up to date: begins sessions with the transport, one after the other, and knows how fresh the replica is.
+ *
+ *     connecting ──link up──> waiting ──timer──> opening ──begin──> filling ──live──> reconciling ──nothing lost──> live
+ *         ^                      ^                  │                 │                    │                         │
+ *         └──────link down───────┴──────────────────┴──── stale ──────┴────────────────────┴─────────────────────────┘
  */
-
 import { backoff } from './backoff'
-import type { LossReport } from './doubts'
-import { isPermanent, type MemisError, outOfTouch } from './errors'
+import { isPermanent, MemisError, outOfTouch } from './errors'
+import type { LossReport } from './lost'
 import { Replica, type ReplicaListener } from './replica'
-import type { Place, Taken, Transport, Watch, Write } from './transport'
+import { mayNotWrite, patience, Restorer } from './restorer'
+import type { Accepted, CollectionId, Cursor, Epoch, Transport, Watch, Write } from './transport'
 
-/** `idle`: not subscribed. `syncing`: the first contents come. `stale`: what is served may be old. */
+/** `idle`: not subscribed. `syncing`: the first contents are on their way. `stale`: the contents may be old. */
 export type FreshnessState = 'idle' | 'syncing' | 'live' | 'stale'
 
 export interface Freshness {
   readonly state: FreshnessState
-  /** When that state began: ms since 1970 by the wall clock. */
+  /** When this state began: ms since 1970 by the wall clock. */
   readonly since: number
-  /** Age of the last proof that the replica was current, in ms; null where there was none. */
+  /** Age of the last proof that the replica was current (ms); null if there was none. */
   readonly age: number | null
+  /** Why the replica is not live; null if it is, or if nothing went wrong yet. */
+  readonly reason: MemisError | null
 }
 
-/** What `ready` tells: why there was catching up, what the replica holds now, and what the store had lost. */
+/** Tells why there was catching up, how many items the replica holds now, and what the store had lost. */
 export interface ReadyInfo extends LossReport {
   readonly cause: 'snapshot' | 'resync'
   readonly size: number
 }
 
 export interface SubscriptionSettings {
+  /** ms */
   readonly retention: number
+  /** ms */
+  readonly livenessTimeout: number
   readonly dataLoss: 'restore' | 'accept'
+  /** A collection with more items is not followed any further. */
+  readonly maxItems: number
 }
 
-interface SubscriptionListener<T> extends ReplicaListener<T> {
+export interface SubscriptionListener<T> extends ReplicaListener<T> {
   ready(info: ReadyInfo): void
+  /** The replica was proved current. */
+  proved(): void
   stale(error: MemisError): void
-  /** The first contents cannot be had: the fault will not pass by itself. */
+  /** The first contents cannot be had: the fault does not pass by itself. */
   refused(error: MemisError): void
 }
 
-/** What the store lost is put back so many keys at a time. */
-const restoreStep = 500
-/** Within so many ms, at random: a hundred that began in one moment would each offer the store all that the first puts back. */
-const restoreSpread = 250
-/** Who may not put it back waits so many ms for those who may. */
-const restoreTimeout = 2000
-/** Where the store takes nothing, it is tried again after so many ms. */
-const restorePause = 1000
-/** When the link returns, replicas ask for what they missed spread over so many ms. */
+/** When the link returns, replicas ask for what they missed spread over this time (ms). */
 const returnSpread = 250
+/** The first backoff after a session that failed (ms). */
+const firstBackoff = 50
+
+/** One session with the transport. Whatever an older one tells is ignored. */
+interface Session {
+  watch: Watch | null
+  readonly restorer: Restorer<object>
+}
+
+type State =
+  | { readonly kind: 'connecting' | 'stopped' }
+  | { readonly kind: 'waiting'; readonly timer: unknown }
+  /** The store is told to begin a later epoch. */
+  | { readonly kind: 'outdating' }
+  | { readonly kind: 'opening' | 'filling'; readonly session: Session }
+  | { readonly kind: 'reconciling'; readonly session: Session; readonly cause: ReadyInfo['cause'] }
+  | { readonly kind: 'live'; readonly session: Session }
 
 export class Subscription<T extends object> {
   readonly replica: Replica<T>
   readonly #transport: Transport
-  readonly #place: Place
+  readonly #id: CollectionId
   readonly #settings: SubscriptionSettings
   readonly #listener: SubscriptionListener<T>
-  #state: FreshnessState = 'syncing'
-  #since = Date.now()
+  #state: State = { kind: 'connecting' }
+  #shown: { readonly state: FreshnessState; readonly since: number } = { state: 'syncing', since: Date.now() }
+  #reason: MemisError | null = null
   #provedAt: number | null = null
-  /** The session that is under way; whatever an older one says is not heard. */
-  #session: object | null = null
-  #watch: Watch | null = null
-  /** Whether the session has said of which epoch it is. */
-  #begun = false
-  /** The newest epoch out of which own writes were answered while the session was asked for; '' for none. */
-  #answeredOutOf = ''
-  /** Why there was catching up that `ready` has not ended yet: something is still in doubt. */
-  #owed: ReadyInfo['cause'] | null = null
-  /** What this replica puts back into the store is no caller's write: it has a writer of its own. */
-  readonly #restorer = crypto.randomUUID()
-  #restoreSequence = 0
-  #restoreTimer: unknown
-  /** What is in doubt is given up once everything up to this number is told. */
-  #giveUpAt = Infinity
   #failures = 0
-  #timer: unknown
-  #up = false
-  #stopped = false
+  /** The next session takes the store's word for everything: nobody can restore what it lost. */
+  #accepts = false
+  /** This client may not have the store begin a later epoch. */
+  #isOutdateRefused = false
 
-  constructor(transport: Transport, place: Place, settings: SubscriptionSettings, listener: SubscriptionListener<T>) {
+  constructor(
+    transport: Transport,
+    id: CollectionId,
+    settings: SubscriptionSettings,
+    listener: SubscriptionListener<T>,
+  ) {
     this.#transport = transport
-    this.#place = place
+    this.#id = id
     this.#settings = settings
     this.#listener = listener
     this.replica = new Replica(transport.clock, settings.retention, listener)
   }
 
   get freshness(): Freshness {
-    const age = this.#provedAt === null ? null : this.#transport.clock.now() - this.#provedAt
-    return { state: this.#state, since: this.#since, age }
+    const { state, since } = this.#shown
+    const isCurrent = state === 'live' && this.#transport.isLocal === true
+    return { state, since, age: isCurrent ? 0 : this.#age, reason: state === 'live' ? null : this.#reason }
   }
 
-  get waiting(): boolean {
-    return this.#state === 'syncing' && !this.#stopped
+  /** The first contents have not come yet. */
+  get isSyncing(): boolean {
+    return this.#shown.state === 'syncing' && this.#state.kind !== 'stopped'
   }
 
   linkUp(): void {
-    if (this.#up) return
-    this.#up = true
+    if (this.#state.kind !== 'connecting') return
     this.#failures = 0
-    if (this.replica.position === null) this.#begin()
+    if (this.replica.cursor === null) this.#begin()
     else this.#beginAfter(Math.random() * returnSpread)
   }
 
-  /** An own write was taken. */
-  written(write: Write, epoch: string, outcome: Taken): void {
-    const strange = this.replica.written(write, epoch, outcome)
-    if (!strange || this.#session === null) return
-    // A session that has not begun yet may be of that epoch, too. Under steady writes, none would ever begin if each answer ended it.
-    if (!this.#begun) this.#answeredOutOf = epoch > this.#answeredOutOf ? epoch : this.#answeredOutOf
-    // Which of the two epochs is over, only a session that is asked for from now on can tell.
-    else {
-      this.#stale(outOfTouch('a write was answered out of another epoch'))
-    }
+  linkDown(error: MemisError): void {
+    const state = this.#state
+    if ('session' in state) this.#stale(state.session, error)
+    this.#cancelTimer()
+    // A listener may have unsubscribed.
+    if (this.#state.kind !== 'stopped') this.#state = { kind: 'connecting' }
+    this.#reason = error
   }
 
-  linkDown(): void {
-    this.#up = false
-    this.#cancel()
+  /** Own writes were accepted: one, or all of a transaction. */
+  written(writes: readonly Write[], accepted: readonly Accepted[]): void {
+    const isFromElsewhere = this.replica.written(writes, accepted)
+    const state = this.#state
+    if (!('session' in state)) return
+    // A session that has not begun may be of that epoch. If each answer ended it, none would begin under steady writes.
+    if (isFromElsewhere && state.kind !== 'opening') {
+      return this.#stale(state.session, outOfTouch('a write was answered out of another epoch'))
+    }
+    this.#progressed(state.session)
+  }
+
+  /** Called from time to time: a replica is live as long as that was proved within `livenessTimeout`. */
+  checkProof(): void {
+    const state = this.#state
+    if (state.kind !== 'live' && state.kind !== 'reconciling') return
+    if ((this.#age ?? 0) <= this.#settings.livenessTimeout) return
+    this.#stale(state.session, outOfTouch('the store did not prove within livenessTimeout that the replica is current'))
   }
 
   stop(): void {
-    this.#stopped = true
-    this.#cancel()
-    this.#end()
+    const state = this.#state
+    this.#cancelTimer()
+    this.#state = { kind: 'stopped' }
+    if ('session' in state) end(state.session)
     this.replica.discard()
   }
 
-  #beginAfter(ms: number): void {
-    this.#cancel()
-    this.#timer = this.#transport.clock.setTimeout(() => this.#begin(), ms)
+  #cancelTimer(): void {
+    if (this.#state.kind === 'waiting') this.#transport.clock.clearTimeout(this.#state.timer)
   }
 
-  #cancel(): void {
-    if (this.#timer !== undefined) this.#transport.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
+  get #age(): number | null {
+    return this.#provedAt === null ? null : this.#transport.clock.now() - this.#provedAt
+  }
+
+  /**
+   * A replica that was away for longer than tombstones are kept could bring back what was deleted meanwhile: it does not restore.
+   */
+  get #restores(): boolean {
+    if (this.#settings.dataLoss === 'accept' || this.#accepts) return false
+    return this.replica.cursor === null || (this.#age ?? 0) <= this.#settings.retention
+  }
+
+  #beginAfter(ms: number): void {
+    const timer = this.#transport.clock.setTimeout(() => this.#begin(), ms)
+    this.#state = { kind: 'waiting', timer }
   }
 
   #begin(): void {
-    this.#timer = undefined
-    if (this.#stopped || !this.#up || this.#session !== null) return
-    const session = {}
-    this.#session = session
-    this.#begun = false
-    this.#answeredOutOf = ''
-    const heard = <A extends unknown[]>(tell: (...args: A) => void) => {
-      return (...args: A) => {
-        if (this.#session === session) tell(...args)
+    const session: Session = { watch: null, restorer: this.#makeRestorer() }
+    this.#state = { kind: 'opening', session }
+    const heard =
+      <A extends unknown[]>(tell: (...args: A) => void) =>
+      (...args: A) => {
+        if (this.#isCurrent(session)) tell(...args)
       }
-    }
-    const watch = this.#transport.watch(this.#place, this.replica.from, {
-      begin: heard((how, epoch, common) => {
-        if (epoch < this.#answeredOutOf) {
-          return this.#stale(outOfTouch('a write was answered out of a newer epoch'))
-        }
-        this.#begun = true
-        this.replica.begin(how, epoch, common, this.#mayRestore)
-        if (this.#session === session && how === 'delta' && this.replica.from?.whole) {
-          this.#stale(outOfTouch('the store lost what only this replica had heard of'))
-        }
+    const from = this.#accepts ? null : this.replica.cursor
+    const watch = this.#transport.watch(this.#id, from, {
+      begin: heard((mode, history) => this.#begun(session, mode, history)),
+      entries: heard((list, isAtomic) => {
+        this.replica.entries(list, isAtomic)
+        if (this.replica.items.size <= this.#settings.maxItems) this.#progressed(session)
+        else if (this.#isCurrent(session)) this.#stale(session, tooMany(this.#settings.maxItems))
       }),
-      changes: heard((list) => {
-        this.replica.changes(list)
-        this.#settle(session)
-      }),
-      live: heard((n) => this.#live(session, n)),
-      stale: heard((error) => this.#stale(error)),
+      live: heard((cursor) => this.#live(session, cursor)),
+      stale: heard((error) => this.#stale(session, error)),
     })
-    if (this.#session === session) this.#watch = watch
-    else watch.close() // it was over before it had begun
+    if (this.#isCurrent(session)) session.watch = watch
+    else watch.close() // over before it began
   }
 
-  /** Who was away for longer than deletes are remembered could bring back what was deleted meanwhile. */
-  get #mayRestore(): boolean {
-    const age = this.freshness.age
-    return this.#settings.dataLoss === 'restore' && age !== null && age <= this.#settings.retention
+  #makeRestorer(): Restorer<object> {
+    const restorer: Restorer<object> = new Restorer(
+      this.#transport,
+      this.#id,
+      this.replica as unknown as Replica<object>,
+      {
+        progressed: () => {
+          if ('session' in this.#state) this.#progressed(this.#state.session)
+        },
+        gaveUp: () => this.#acceptLoss(),
+        report: (error) => this.#listener.report(error),
+      },
+    )
+    return restorer
   }
 
-  #live(session: object, n: number): void {
-    const first = this.replica.position === null
-    const caughtUp = this.replica.live(n)
+  #isCurrent(session: Session): boolean {
+    return 'session' in this.#state && this.#state.session === session
+  }
+
+  #begun(session: Session, mode: 'snapshot' | 'delta', history: readonly Epoch[]): void {
+    const later = this.#restores ? this.replica.laterEpoch(history) : null
+    if (later !== null) return this.#outdate(session, later)
+    this.#state = { kind: 'filling', session }
+    const isEnough = this.replica.begin(mode, history, this.#restores, this.isSyncing)
+    if (isEnough || !this.#isCurrent(session)) return
+    this.#accepts = true
+    this.#stale(session, outOfTouch('only a snapshot tells what the store has instead of what it lost'))
+  }
+
+  /** The store's epoch sorts before one that it lost: its clock is behind. */
+  #outdate(session: Session, epoch: string): void {
+    const outdating: State = { kind: 'outdating' }
+    this.#state = outdating
+    end(session)
+    this.#transport
+      .beginEpoch(this.#id, epoch)
+      .then(
+        (isPossible) => {
+          if (this.#state === outdating && !isPossible) this.#accepts = true
+          return 0
+        },
+        (error: MemisError) => {
+          if (this.#state !== outdating) return 0
+          this.#listener.report(error)
+          if (!mayNotWrite(error)) return 0
+          // Others may: the store's word counts if nobody has done so in time.
+          this.#accepts = this.#isOutdateRefused
+          this.#isOutdateRefused = true
+          return patience
+        },
+      )
+      .then((ms) => {
+        if (this.#state === outdating) this.#beginAfter(ms + backoff(firstBackoff, this.#failures++))
+      })
+  }
+
+  #live(session: Session, cursor: Cursor): void {
+    const caughtUp = this.replica.live(cursor)
     this.#provedAt = this.#transport.clock.now()
     // A listener may have unsubscribed at one of the last changes.
-    if (this.#session !== session) return
+    if (!this.#isCurrent(session)) return
     if (caughtUp) {
       this.#failures = 0
-      this.#owed = first ? 'snapshot' : 'resync'
-      if (this.replica.doubts.size > 0) this.#restoreAfter(session, Math.random() * restoreSpread)
+      this.#accepts = false
+      this.#isOutdateRefused = false
+      this.#state = { kind: 'reconciling', session, cause: this.isSyncing ? 'snapshot' : 'resync' }
     }
-    this.#settle(session)
+    this.#progressed(session)
+    if (this.#isCurrent(session)) this.#listener.proved()
   }
 
-  /** Tells `ready`, once the contents are told and nothing is in doubt any more. */
-  #settle(session: object): void {
-    // All was tried, and what the store knows better has been told: what is still in doubt is as the store has it.
-    if (this.#session === session && this.#giveUpAt <= (this.replica.position?.n ?? 0)) {
-      this.#giveUpAt = Infinity
-      this.replica.giveUp()
-    }
-    const cause = this.#owed
-    if (cause === null || this.replica.doubts.size > 0 || this.#session !== session) return
-    this.#owed = null
-    this.#cancelRestore()
-    this.#enter('live')
-    this.#listener.ready({ cause, size: this.replica.items.size, ...this.replica.doubts.takeReport() })
+  /** Ends the catching up once nothing is lost any more; until then the restorer works. */
+  #progressed(session: Session): void {
+    const state = this.#state
+    if (!('session' in state) || state.session !== session) return
+    if (state.kind === 'reconciling' && this.replica.lost.size === 0) {
+      this.#state = { kind: 'live', session }
+      this.#reason = null
+      this.#show('live')
+      this.#listener.ready({ cause: state.cause, size: this.replica.items.size, ...this.replica.lost.takeReport() })
+    } else if (state.kind === 'reconciling' || state.kind === 'live') session.restorer.start()
   }
 
-  #restoreAfter(session: object, ms: number): void {
-    this.#restoreTimer = this.#transport.clock.setTimeout(() => this.#restore(session), ms)
+  /** Takes the store's word: a snapshot tells what it has instead. */
+  #acceptLoss(): void {
+    const state = this.#state
+    if (!('session' in state)) return
+    this.#accepts = true
+    this.#stale(state.session, outOfTouch('this client may not restore what the store lost'))
   }
 
-  /** Puts back what the store lost. Others do the same: in another order, so that they share the work. */
-  async #restore(session: object): Promise<void> {
-    const keys = shuffled(this.replica.doubts.keys)
-    let refusedAsOf = 0
-    while (this.#session === session) {
-      const writes: Write[] = []
-      while (keys.length > 0 && writes.length < restoreStep) {
-        const write = this.replica.restoration(keys.pop() as string)
-        if (write !== undefined) writes.push(write)
-      }
-      if (writes.length === 0 || this.#session !== session) break
-      try {
-        const batch = { writer: this.#restorer, sequence: ++this.#restoreSequence, writes }
-        const { epoch, outcomes } = await this.#transport.write(this.#place, batch)
-        if (this.#session !== session) return
-        if (epoch !== writes[0]?.restores?.epoch) {
-          return this.#stale(outOfTouch('the store began another epoch'))
-        }
-        let fault: MemisError | undefined
-        writes.forEach((write, i) => {
-          const outcome = outcomes[i]
-          if (outcome === undefined) return
-          if ('n' in outcome) this.written(write, epoch, outcome)
-          else if ('refused' in outcome) refusedAsOf = Math.max(refusedAsOf, outcome.asOf)
-          else fault ??= outcome.error
-        })
-        this.#settle(session)
-        if (fault !== undefined) throw fault
-      } catch (error) {
-        if (this.#session !== session) return
-        this.#listener.report(error as MemisError)
-        // Who may not write leaves it to the others; all else may pass, and until then nothing is lost here.
-        if ((error as MemisError).code === 'UNAUTHORIZED') return this.#giveUpLater(session)
-        return this.#restoreAfter(session, restorePause)
-      }
-    }
-    this.#giveUpAt = refusedAsOf
-    this.#settle(session)
-  }
-
-  #giveUpLater(session: object): void {
-    this.#restoreTimer = this.#transport.clock.setTimeout(() => {
-      this.#giveUpAt = 0
-      this.#settle(session)
-    }, restoreTimeout)
-  }
-
-  #cancelRestore(): void {
-    this.#giveUpAt = Infinity
-    if (this.#restoreTimer !== undefined) this.#transport.clock.clearTimeout(this.#restoreTimer)
-    this.#restoreTimer = undefined
-  }
-
-  #stale(error: MemisError): void {
-    this.#end()
-    const wasLive = this.#state === 'live'
-    if (wasLive) this.#enter('stale')
-    if (this.#up) this.#beginAfter(backoff(50, this.#failures++))
-    if (wasLive) this.#listener.stale(error)
-    else if (isPermanent(error) && this.waiting) this.#listener.refused(error)
+  #stale(session: Session, error: MemisError): void {
+    end(session)
+    const wasLive = this.#state.kind === 'live'
+    const isTooMuch = error.code === 'LIMIT_EXCEEDED'
+    this.#beginAfter(isTooMuch ? this.#settings.livenessTimeout : backoff(firstBackoff, this.#failures++))
+    this.replica.outOfTouch()
+    this.#reason = error
+    if (wasLive) {
+      this.#show('stale')
+      this.#listener.stale(error)
+    } else if ((isTooMuch || isPermanent(error)) && this.isSyncing) this.#listener.refused(error)
     else this.#listener.report(error)
   }
 
-  #end(): void {
-    this.#cancelRestore()
-    this.#owed = null
-    this.#session = null
-    this.#watch?.close()
-    this.#watch = null
-  }
-
-  #enter(state: FreshnessState): void {
-    this.#state = state
-    this.#since = Date.now()
+  #show(state: FreshnessState): void {
+    this.#shown = { state, since: Date.now() }
   }
 }
 
-/** In random order (Fisher and Yates). */
-function shuffled<A>(list: A[]): A[] {
-  for (let i = list.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1))
-    const kept = list[i] as A
-    list[i] = list[j] as A
-    list[j] = kept
-  }
-  return list
+const tooMany = (maxItems: number) =>
+  new MemisError('LIMIT_EXCEEDED', `the collection has more than maxItems, ${maxItems}: raise it, or delete items`)
+
+function end(session: Session): void {
+  session.restorer.stop()
+  session.watch?.close()
+  session.watch = null
 }

@@ -1,23 +1,28 @@
 /**
- * The contract between the core and a store. A transport moves writes to its store and changes from it; it knows how
- * its store numbers things and nothing of replicas, events or expiry, which are the core's.
+ * The interface between the core and a store. A transport moves writes to its store and changes from it. It knows how
+ * its store keeps order and nothing of replicas, events or expiry, which are the core's.
  *
- * **Numbers.** Each write that a store takes gets a number from it, higher than that of every earlier write to the
- * same collection. Numbers are compared within an *epoch*: one unbroken history of the store. A store that lost or
- * forked its contents begins a new epoch, whose name is greater, as a string, than those of the epochs before it (by the
- * store's clock, at the least). A {@link Revision} is both.
+ * **Log.** A store keeps a log per collection. Each accepted write, merge and clear takes the next *place* in it: a number
+ * that is higher than all before it (gaps are allowed). Whoever has followed the log up to a place knows everything before it.
  *
- * **Order.** A writer has one batch of a place under way: its next one is handed over when that has settled or was
- * given up. Where the transport `pipelines` it has two at most: the second names the first as the one that it `follows`. The
- * writes of a batch take effect in their order. A change may reach a sink
- * more than once or after a newer one of its key (the core compares numbers), but `live(at)` says that every change
- * up to `at` has been told.
+ * **Epoch.** One unbroken history of the store. A store that lost or forked its contents begins another epoch. Its id sorts
+ * after the ids before it, as a string (time first). The *history* of a store is the list of its epochs, each with the place
+ * that it began after: places are numbered on across epochs.
  *
- * **Ownership.** The core validates and encodes; what it hands over may be kept, never changed. What a sink is given
- * the core reads, and freezes the items in place: nobody changes it any more, but other sinks may be given the same.
+ * **Revision.** The name of one version of an item, for life: the epoch and the place of the write that made it. A store
+ * that lost an item and gets it back by {@link Transport.merge} gives it a new place and keeps its revision. Revisions are
+ * ordered by epoch, then place (`precedes`). A replica applies an entry if its revision is newer than the one it knows of that key.
  *
- * **Failing.** Nothing here throws for a fault of the store: `write` rejects, a watch ends with `stale`, the link
- * goes `down`. All errors are {@link MemisError}s without secrets in them.
+ * **Order.** A writer has one batch of a collection in flight. The writes of a batch take effect in their order, per key. An
+ * entry may reach a sink more than once, or after a newer one of its key. `live(cursor)` says that everything up to there was told.
+ *
+ * **Ownership.** The core validates and encodes; what it hands over may be kept, never changed. The core freezes the
+ * items that a sink is given; the transport may give the same objects to other sinks, and does not change them any more.
+ *
+ * **Failing.** Nothing here throws for a fault of the store: promises reject, a watch ends with `stale`, the link goes
+ * `down`. All errors are {@link MemisError}s without secrets in them. A rejected write carries `stored`: `'no'` only if nothing of it can be stored.
+ *
+ * All durations are ms.
  */
 import type { Clock } from './clock'
 import type { EncodedItem } from './codec'
@@ -26,42 +31,67 @@ import type { MemisError } from './errors'
 export interface Transport {
   /** Short, for messages: `redis`, `nats`, `memory`. */
   readonly name: string
-  /** What the store cannot do, clause by clause of the contract; the conformance suite skips and prints these. */
+  /** Clauses of the contract that the store cannot keep, with the reason. The conformance suites skip and print these. */
   readonly lacks: readonly Lack[]
-  /** The time that the core counts by: the system's, or a test double's. */
+  /** The time that the core and the transport count by: the system's, or a test double's. */
   readonly clock: Clock
-  /** The largest item (bytes of its JSON text) that the store takes, as far as is known by now. */
+  /** The largest item (bytes of its JSON text) that the store accepts, as far as is known by now. */
   readonly maxItemBytes: number
   /**
-   * Set where `write` may be called while the batch before is under way, with one that `follows` it: of each writer, the store knows
-   * two batches again then. Where much is written, the store need not wait for the next batch.
+   * Set if the store lives in this process: a session that has not ended is current by construction. Without it, the core
+   * declares a replica stale if `live` was not called for `livenessTimeout`.
    */
-  readonly pipelines?: boolean
+  readonly isLocal?: true
 
-  /** Called once. Connects, and after a loss connects again for ever, with jitter; tells the host of each. */
+  /** Called once. Connects, and reconnects for ever with backoff and jitter after a loss. Tells the host of each. */
   open(host: Host): void
 
   /**
-   * Has the store take the writes, in order, all at once or one by one, and notify the watchers. Queues nothing.
-   * Resolves when the store has answered for each. Rejects with `DISCONNECTED` where the outcome is not known: the
-   * core then gives the same batch again (same `writer` and `sequence`), and the store must not take it twice; any other
-   * error is an answer. A batch with a lower `sequence` than one already taken from that writer must be refused, unless that one
-   * `follows` it: then it has its first answer again, or is taken as the rule of `follows` allows.
+   * Has the store accept the writes and notify the watchers. Queues nothing: one call is one attempt. Resolves to one
+   * outcome per write once the store has answered for all of them. Rejects with a retryable error (`DISCONNECTED`) if the outcome
+   * is unknown, or if the store cannot accept now (then `stored` is `'no'`): the core hands over the same batch again, with the same
+   * writer and sequence, and the store must not accept it twice. Any other rejection is final. A batch with a lower sequence
+   * than one already accepted from that writer must be refused with `STORE_REFUSED`, `stored: 'no'`.
    */
-  write(place: Place, batch: Batch): Promise<Written>
+  write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]>
 
   /**
-   * Begins one unbroken session of following a collection. `from` is what the replica has caught up to, or
-   * null for an empty one. The session tells `begin` once, then `changes`, then `live`; from then on
-   * `changes` and `live` as they come. As soon as the transport cannot vouch that nothing is missing (link down, gap in the
-   * numbers, subscription lost, another epoch), it says `stale`, and the session is over: the core begins another
-   * with the newest `from`. Before the link is up, it is not called.
+   * Puts back what the store lost. Each entry is accepted if the store knows nothing newer of its key (see {@link Merged}); it
+   * keeps its revision and takes a new place. `base` is the last place of the store's own history up to which the replica had followed: if the
+   * store knows nothing of a key, but has forgotten tombstones placed after `base`, the entry is refused, since it may have been deleted.
+   * Entries older than the last clear are refused. Watchers are notified. At most {@link mergeLimit} entries; each key once. Safe to repeat.
    */
-  watch(place: Place, from: Position | null, sink: Sink): Watch
+  merge(id: CollectionId, base: Revision, entries: readonly Entry[]): Promise<readonly Merged[]>
 
-  /** Ends all connections and timers. Called once; nothing is called after it. */
+  /**
+   * Begins one unbroken session of following a collection. `from` is the last cursor of the replica, or null to be told
+   * everything. The session calls `begin` once, then `entries`, then `live`; from then on `entries` and `live` as they come. As soon
+   * as the transport cannot vouch that nothing is missing (link down, gap, subscription lost, another epoch), it calls
+   * `stale` and the session is over; the core begins another. Only called while the link is up.
+   */
+  watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch
+
+  /**
+   * Has the store begin an epoch that sorts after `after`. Called if the store's current epoch sorts before one that the replica
+   * knows and the store does not: an emptied store whose clock is behind. What the store was given since then keeps its place and
+   * is counted to the later epoch. Does nothing if the store's history lists `after`, or its current epoch sorts after it.
+   * Resolves to false if the store will never do so: `after` is malformed, or more than {@link epochTolerance} ahead of the
+   * store's clock. Then the replica accepts the contents of the store instead. After a rejection it is tried again.
+   */
+  beginEpoch(id: CollectionId, after: string): Promise<boolean>
+
+  /** Ends all connections and timers, and settles what is in flight. Called once; nothing is called after it. */
   close(): Promise<void>
 }
+
+/** The most writes in a batch: a longer one would hold up the store for others. */
+export const batchLimit = 1000
+/** The most bytes (JSON text and keys) in a batch, unless it has one write. */
+export const batchBytesLimit = 1024 * 1024
+/** The most entries in a merge. */
+export const mergeLimit = 500
+/** An epoch id may be ahead of the store's clock by this much (ms): one day. */
+export const epochTolerance = 86_400_000
 
 /** A clause of the contract that a store cannot keep, and why. */
 export interface Lack {
@@ -69,137 +99,155 @@ export interface Lack {
   readonly reason: string
 }
 
-/** Where a collection lives. The names are valid by the core's word: well-formed, bounded, any character. */
-export interface Place {
-  /** Keeps applications apart that share a store; undefined where the user gave none. */
-  readonly prefix: string | undefined
+/** Names of a collection. They are valid by the core's word: well-formed, bounded, any character. */
+export interface CollectionId {
+  /** Keeps applications apart that share a store. '' if the user asked for none. */
+  readonly prefix: string
   readonly database: string
   readonly collection: string
 }
 
-/** The store's mark of order. `n` is a safe integer greater than 0, or 0 for 'before the first write'. */
+/** The name of one version of an item, or a place in the log. `n` is a safe integer; 0 is the place before the first write. */
 export interface Revision {
   readonly epoch: string
   readonly n: number
 }
 
-/** What a replica has caught up to. `past` tells of the epochs before: up to which number each had the same history. */
-export interface Position extends Revision {
-  readonly past: readonly Revision[]
-  /** Set where what changed is not enough: everything is to be told, whatever the revision. */
-  readonly whole?: true
+/** One history of a store: its id, and the place that it began after. */
+export interface Epoch {
+  readonly id: string
+  readonly floor: number
+}
+
+/** A place in the log, and whatever the transport needs beside it to resume there. */
+export interface Cursor extends Revision {
+  /** Opaque to the core, which gives it back as it was. */
+  readonly memo?: unknown
+}
+
+/** How a tombstone came about. */
+export type Gone = 'delete' | 'expire'
+
+/** What a store knows of one key: an item or a tombstone, named by its revision. */
+export interface Entry extends Revision {
+  readonly key: string
+  /**
+   * What JSON.parse gave, unchecked. Null for a tombstone. Undefined if the store holds something there that cannot be
+   * decoded, or should hold an item and does not (`isLost`).
+   */
+  readonly item: unknown
+  /** Remaining time of an item, counted from the call; null if it does not expire. */
+  readonly leftMs: number | null
+  /** Of a tombstone. */
+  readonly cause?: Gone | undefined
+  /** Place in the log, if it is not that of the revision: the entry was merged there. */
+  readonly place?: Revision | undefined
+  /** The store should hold this item and does not, though nobody deleted it (evicted). */
+  readonly isLost?: true | undefined
 }
 
 /** What the core is to its transport. */
 export interface Host {
-  /** How long deletes and expiries are remembered for replicas that are away (ms). */
+  /** How long tombstones are kept for replicas that are away. */
   readonly retention: number
-  /** Within what time a dead link must be noticed (ms). */
+  /** A dead link must be noticed within this time. */
   readonly livenessTimeout: number
-  /** How often to look for changes that no notification told of (ms). */
+  /** How often to look for changes that no notification told of. */
   readonly auditInterval: number
-  /** How long a write may be retried (ms): for as long, at least, a batch must be known again. */
+  /** How long a write may be retried: for at least twice as long, a repeated batch must be recognised. */
   readonly writeTimeout: number
-  /** The link is up: writes and watches may come. */
+  /** Largest item that this client accepts (bytes of JSON text), also from the store. */
+  readonly maxItemBytes: number
+  /** The client only reads: the transport must not write, create, sweep or begin epochs. */
+  readonly readOnly: boolean
+  /** The link is up: calls may come. */
   up(): void
-  /** The link is down, or could not be made. A permanent error (`isPermanent`) refuses what waits; trying goes on. */
+  /** The link is down, or could not be made. A permanent error (`isPermanent`) refuses what waits; the transport goes on trying. */
   down(error: MemisError): void
-  /** Something was passed over that should not have been there. */
+  /** Something was ignored that should not have been there, or a background task failed. */
   report(error: MemisError): void
 }
 
-/** Writes of one writer to one place. `sequence` counts from 1 within writer and place. */
+/** Writes of one writer to one collection. */
 export interface Batch {
+  /** Unguessable; unique to a client and the part of the keys that it writes in order. */
   readonly writer: string
+  /** A positive integer that grows with each batch of the writer (with gaps). */
   readonly sequence: number
+  /** At most {@link batchLimit}. A clear is always alone. */
   readonly writes: readonly Write[]
-  /**
-   * The batch before it, where that was under way when this one was handed over: no write of that one may take effect after one of
-   * this one to the same key, also where it is given again. A store that has not taken that one may reject with `DISCONNECTED`; the
-   * core then gives this one again, as it was but for this number, when that one has settled. Neither is a clear or restores.
-   */
-  readonly follows?: number
+  /** If one condition fails, nothing is written, and watchers are told all of it in one atomic `entries`. Each key at most once. */
+  readonly isAtomic?: true
 }
 
-export type Write = { readonly restores?: Restores } & (
-  | /** Replaces the whole item. `ttlMs` counts from when the store takes it; null for no expiry. */ {
+/** The revision that the item must have; null: there must be no item. */
+export type Condition = Revision | null
+
+export type Write =
+  | /** Replaces the whole item. */ {
       readonly kind: 'set'
       readonly key: string
       readonly item: EncodedItem
-      readonly ttlMs: number | null
+      /** Counted from acceptance; null for no expiry; `'keep'`: the remaining time of the item that is there, if any. */
+      readonly ttlMs: number | null | 'keep'
+      /** Checked in the same step as the write. */
+      readonly if?: Condition
     }
-  | { readonly kind: 'delete'; readonly key: string }
+  | { readonly kind: 'delete'; readonly key: string; readonly if?: Condition }
+  | /** Only in an atomic batch: writes nothing. */ {
+      readonly kind: 'check'
+      readonly key: string
+      readonly if: Condition
+    }
   | /** Deletes everything. Always alone in its batch. */ { readonly kind: 'clear' }
-)
 
 /** A write of one key. */
 export type KeyWrite = Extract<Write, { key: string }>
 
+/** What became of a write. */
+export type Outcome = Accepted | Conflict | Aborted | Refused
+
 /**
- * A write that puts back what the store lost. It is taken only if the store is still in `epoch`, and the store knows nothing of the key, or its number for
- * it is `floor` or lower, or it was itself put back from an older origin; else it is refused. A delete
- * that is taken leaves a mark even where there was nothing. All writes of a batch restore, in the same epoch, or none. The store
- * keeps the origin with what it took, and tells it with the change, also with that of its expiry. A write that does not restore ends
- * that: a delete does so also where nothing but a mark that was put back is there.
+ * Accepted. The revision is the write's own; for a clear, everything placed there or before is gone. A delete that found
+ * nothing names any place as of which the key was absent, and `cause` says how it went, if known.
  */
-export interface Restores {
-  /** The epoch in which `floor` counts. */
-  readonly epoch: string
-  /** Up to this number the store's history is the one that the write was taken in. */
-  readonly floor: number
-  /** The revision of the write when a store first took it. */
-  readonly origin: Revision
+export interface Accepted extends Revision {
+  /** The store had an item under this key. Exact for deletes; a store may say false for sets. */
+  readonly existed: boolean
+  readonly cause?: Gone | undefined
+  /** Remaining time of a set, if it is not its `ttlMs`: it was kept, the store allows less, or it was accepted some time ago. */
+  readonly leftMs?: number | null | undefined
 }
 
-/** What the store made of a batch. */
-export interface Written {
-  readonly epoch: string
-  readonly outcomes: readonly Outcome[]
+/** The condition failed, and nothing was written: the entry of the store, or null if it knows nothing of the key. */
+export interface Conflict {
+  readonly conflict: Entry | null
 }
 
-export type Outcome =
-  /**
-   * Taken. What others have written over since may have a number between two of the store's, no whole one. For a delete that found nothing, `n` is any number as of which the key was absent, and `gone` says what
-   * took the item where that is known. For a clear, everything numbered `n` or lower is gone. `leftMs` is the time that
-   * a set has left, where that is not `ttlMs`: the store allows less, or had taken the write some time ago.
-   */
-  | { readonly n: number; readonly existed: boolean; readonly gone?: Gone; readonly leftMs?: number }
-  /** A restoring write that was not taken: the store knows better, and watchers that were told all up to `asOf` know why. */
-  | { readonly refused: true; readonly asOf: number }
-  /** Refused by the store; the error's `stored` is set. */
-  | { readonly error: MemisError }
+/** Another condition of the atomic batch failed, and nothing was written. */
+export interface Aborted {
+  readonly aborted: true
+}
 
-export type Taken = Extract<Outcome, { readonly n: number }>
+/** Refused by the store; the error's `stored` is set. */
+export interface Refused {
+  readonly error: MemisError
+}
 
-export type Gone = 'delete' | 'expire'
-
-export type Change =
-  /** `item` is what JSON.parse gave, unchecked; undefined where it cannot be parsed. `leftMs` counts from the call. */
-  | {
-      readonly kind: 'set'
-      readonly key: string
-      readonly n: number
-      readonly item: unknown
-      readonly leftMs: number | null
-      /** Where it was put back after a loss: the revision that it first had. */
-      readonly origin?: Revision | undefined
-    }
-  | { readonly kind: Gone; readonly key: string; readonly n: number; readonly origin?: Revision | undefined }
-  /** The store should have an item of that number, and has none, though nobody deleted it. Told before `live` only. */
-  | { readonly kind: 'lost'; readonly key: string; readonly n: number }
+/** What became of a merged entry: accepted at a place; or the store keeps what it has, which may be older: null if it knows nothing of the key. */
+export type Merged = { readonly place: Revision } | { readonly current: Entry | null }
 
 /** The core's end of a watch. After `stale`, or after the watch is closed, it must not be called. */
 export interface Sink {
   /**
-   * What follows until `live` is, for `'delta'`, each key that changed since `from`, in its last state; for
-   * `'whole'`, each item that the store holds: what is not told is gone. From now on numbers are of `epoch`; those up
-   * to `common` mean the same writes as in the epoch of `from`: `Infinity` where it is the same epoch, 0 where the
-   * two share nothing that the transport knows of.
+   * `'delta'`: until `live`, each key placed after `from` is told, in its last state (tombstones too). `'snapshot'`: everything that
+   * the store holds is told; what is not told is gone. `history` lists the epochs of the store, oldest first; the last one goes on.
    */
-  begin(how: 'delta' | 'whole', epoch: string, common: number): void
-  changes(list: readonly Change[]): void
-  /** Everything up to `n` has been told. Called again at will, it is proof that the replica is current. */
-  live(n: number): void
+  begin(mode: 'snapshot' | 'delta', history: readonly Epoch[]): void
+  /** `isAtomic`: the list is one transaction, and no reader may see a part of it. */
+  entries(list: readonly Entry[], isAtomic?: boolean): void
+  /** Everything up to the cursor has been told. The store itself proved it just now. Called again at least each `livenessTimeout / 2`. */
+  live(cursor: Cursor): void
   stale(error: MemisError): void
 }
 

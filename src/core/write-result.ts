@@ -1,6 +1,8 @@
-import type { MemisError } from './errors'
-import type { Caller } from './lane'
+import { MemisError } from './errors'
+import type { Accepted, Entry } from './transport'
 import { setImmediate } from './turn'
+import type { ItemEntry } from './types'
+import type { Caller } from './waiting-writes'
 
 /**
  * The promise of a write. A write that nobody awaits and that fails must be no unhandled rejection, and must not
@@ -22,6 +24,13 @@ export class WriteResult<R> extends Promise<R> {
     )
   }
 
+  /** A write that takes several steps. */
+  static of<R>(steps: Promise<R>, unheard: (error: Error) => void): WriteResult<R> {
+    const result = new WriteResult<R>((resolve, reject) => steps.then(resolve, reject))
+    WriteResult.listen(result, unheard)
+    return result
+  }
+
   // biome-ignore lint/suspicious/noThenProperty: it is a promise
   override then<A = R, B = never>(
     onFulfilled?: ((value: R) => A | PromiseLike<A>) | null,
@@ -32,45 +41,51 @@ export class WriteResult<R> extends Promise<R> {
   }
 }
 
-/** Whose calls they are. */
+/** The collection that a call is made on. */
 export interface CallOwner {
   /** The same error, with the names of the collection and the key in front. */
   named(error: MemisError, key: string | undefined): MemisError
+  /** The store's entry, as users see it. */
+  entry(current: Entry): ItemEntry<unknown>
   /** Told of the error of a write that nobody awaits. */
   unheard(error: Error): void
 }
 
-/** A call of `set`, `delete` or `clear`. An object with methods, since closures for each call would be a good part of its cost. */
+/** A call of a writing method. An object with methods, since closures for each call would be a good part of its cost. */
 export class Call<R> implements Caller {
   deadline = 0
   readonly result: WriteResult<R>
   readonly #owner: CallOwner
   readonly #key: string | undefined
-  readonly #answers: boolean
+  readonly #answer: (accepted: Accepted) => R
   #resolve!: (value: R) => void
   #reject!: (error: Error) => void
 
-  /** `answers`: it resolves to whether the store had the key. */
-  constructor(owner: CallOwner, key: string | undefined, answers: boolean) {
+  /** `answer` makes the result of what the store answered. */
+  constructor(owner: CallOwner, key: string | undefined, answer: (accepted: Accepted) => R) {
     this.#owner = owner
     this.#key = key
-    this.#answers = answers
+    this.#answer = answer
     this.result = new WriteResult<R>((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
   }
 
-  taken(existed: boolean): void {
-    this.#resolve((this.#answers ? existed : undefined) as R)
+  accepted(accepted: Accepted): void {
+    this.#resolve(this.#answer(accepted))
+  }
+
+  conflicted(current: Entry | null, key = this.#key): void {
+    const isThere = current !== null && current.item !== null && !current.isLost
+    const entry = isThere ? this.#owner.entry(current) : undefined
+    this.refused(
+      new MemisError('CONFLICT', 'the condition failed: the item was changed', { stored: 'no', current: entry, key }),
+    )
   }
 
   refused(error: MemisError): void {
-    this.fail(this.#owner.named(error, this.#key))
-  }
-
-  fail(error: MemisError): void {
     WriteResult.listen(this.result, this.#owner.unheard)
-    this.#reject(error)
+    this.#reject(this.#owner.named(error, this.#key))
   }
 }

@@ -1,0 +1,18 @@
+/** Checks of entries. */
+import { compare } from './history'
+import { isKey } from './names'
+import type { Entry, Revision } from './transport'
+
+export const isSameVersion = (one: Entry | null, other: Entry): boolean => one !== null && compare(one, other) === 0
+
+/** Whether an entry that a store told is well-formed; its item is checked later. */
+export function isEntry(entry: Entry): boolean {
+  if (typeof entry !== 'object' || entry === null) return false
+  const { key, item, leftMs, cause, place } = entry
+  if (!isKey(key) || !isRevision(entry) || (place !== undefined && !isRevision(place))) return false
+  if (cause !== undefined && cause !== 'delete' && cause !== 'expire') return false
+  return item === null || leftMs === null || Number.isFinite(leftMs)
+}
+
+const isRevision = (value: Revision | null): boolean =>
+  typeof value?.epoch === 'string' && value.epoch !== '' && Number.isSafeInteger(value.n) && value.n >= 1

@@ -1,0 +1,114 @@
+/** Restores what the store lost, while a session lasts: offers it by merges, in parts, and applies the answers. */
+import { MemisError } from './errors'
+import type { Replica } from './replica'
+import { type CollectionId, type Entry, mergeLimit, type Transport } from './transport'
+
+/** Replicas begin within this time (ms), at random: a hundred that begin at once would each offer everything. */
+const spread = 250
+/** After a failure the rest is offered again after this time (ms). */
+const pause = 1000
+/** A replica that may not write waits this long (ms) for those that may. */
+export const patience = 2000
+
+/** This client will never be allowed to restore, though others may. */
+export const mayNotWrite = ({ code }: MemisError): boolean => code === 'UNAUTHORIZED' || code === 'READ_ONLY'
+
+export interface RestorerListener {
+  /** Nothing is lost any more, or something came of a part. */
+  progressed(): void
+  /** This client may not restore, and nobody else did in time: the store's word counts. */
+  gaveUp(): void
+  report(error: MemisError): void
+}
+
+type State =
+  | { readonly kind: 'idle' | 'stopped' }
+  | { readonly kind: 'waiting'; readonly timer: unknown }
+  | { readonly kind: 'merging' }
+
+export class Restorer<T extends object> {
+  readonly #transport: Transport
+  readonly #id: CollectionId
+  readonly #replica: Replica<T>
+  readonly #listener: RestorerListener
+  #state: State = { kind: 'idle' }
+
+  constructor(transport: Transport, id: CollectionId, replica: Replica<T>, listener: RestorerListener) {
+    this.#transport = transport
+    this.#id = id
+    this.#replica = replica
+    this.#listener = listener
+  }
+
+  /** Begins soon, if something is lost and nothing is being done about it. */
+  start(): void {
+    if (this.#state.kind === 'idle' && this.#replica.lost.size > 0) this.#mergeAfter(Math.random() * spread)
+  }
+
+  stop(): void {
+    if (this.#state.kind === 'waiting') this.#transport.clock.clearTimeout(this.#state.timer)
+    this.#state = { kind: 'stopped' }
+  }
+
+  #mergeAfter(ms: number): void {
+    const timer = this.#transport.clock.setTimeout(() => this.#merge(), ms)
+    this.#state = { kind: 'waiting', timer }
+  }
+
+  async #merge(): Promise<void> {
+    const merging: State = { kind: 'merging' }
+    this.#state = merging
+    // Others do the same: in another order, so that they share the work.
+    const keys = shuffled(this.#replica.lost.keys)
+    try {
+      while (keys.length > 0) {
+        const entries = keys.splice(0, mergeLimit).flatMap((key) => this.#replica.restorable(key) ?? [])
+        if (this.#state !== merging) return
+        if (entries.length > 0) {
+          const answers = await this.#transport.merge(this.#id, this.#replica.base, entries)
+          if (this.#state !== merging) return
+          if (answers.length < entries.length) throw new MemisError('STORE_REFUSED', 'a merge was answered in part')
+          this.#apply(entries, answers)
+          if (this.#state !== merging) return
+        }
+        this.#listener.progressed()
+        if (this.#state !== merging) return
+      }
+      this.#state = { kind: 'idle' }
+      this.start() // more may have been lost meanwhile
+    } catch (error) {
+      if (this.#state !== merging) return
+      this.#failed(error)
+    }
+  }
+
+  #apply(entries: readonly Entry[], answers: Awaited<ReturnType<Transport['merge']>>): void {
+    entries.forEach((entry, i) => {
+      const answer = answers[i]
+      if (answer !== undefined && this.#state.kind === 'merging') this.#replica.merged(entry, answer)
+    })
+  }
+
+  #failed(reason: unknown): void {
+    const error =
+      reason instanceof MemisError ? reason : new MemisError('STORE_REFUSED', 'a merge failed', { cause: reason })
+    this.#listener.report(error)
+    if (!mayNotWrite(error)) return this.#mergeAfter(pause)
+    const timer = this.#transport.clock.setTimeout(() => {
+      this.#state = { kind: 'idle' }
+      if (this.#replica.lost.size > 0) this.#listener.gaveUp()
+    }, patience)
+    this.#state = { kind: 'waiting', timer }
+  }
+}
+
+/** In random order (Fisher and Yates). */
+function shuffled<A>(list: A[]): A[] {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1))
+    const kept = list[i] as A
+    list[i] = list[j] as A
+    list[j] = kept
+  }
+  return list
+}
