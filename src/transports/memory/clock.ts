@@ -1,7 +1,7 @@
 /** A clock that follows another one, and can be moved ahead by hand. */
-import type { Clock } from '../../core/clock'
-import { MemisError, quote } from '../../core/errors'
+
 import { turn } from '../../core/turn'
+import { type Clock, MemisError, quote } from '../../transport-kit'
 
 interface Timer {
   readonly at: number

@@ -1,230 +1,283 @@
-/** What a {@link MemoryHub} keeps of one collection: bytes and numbers, by the rules of the real stores. No I/O. */
-import type { Clock } from '../../core/clock'
-import { currentEpoch, type Epoch, precedes, resume } from '../../core/epochs'
-import { MemisError } from '../../core/errors'
-import { type Due, ExpiryQueue } from '../../core/expiry'
-import type { Batch, Change, Gone, Outcome, Position, Restores, Revision, Write, Written } from '../../core/transport'
+/** What a {@link MemoryHub} keeps of one collection: bytes and places, by the rules of the real stores. No I/O. */
+import {
+  type Batch,
+  type Clock,
+  compare,
+  contains,
+  currentEpoch,
+  type Entry,
+  type Epoch,
+  epochAt,
+  type Host,
+  type KeyWrite,
+  MemisError,
+  type Merged,
+  type Outcome,
+  precedes,
+  type Revision,
+} from '../../transport-kit'
+import { checkBatch, checkMerge } from './check-batch'
+import { type Content, Entries, type Stored } from './entries'
+import { EpochIds } from './epoch-ids'
+import { type Answers, Writers } from './writers'
 
-/** A writer that was silent for so long is forgotten: nothing of it can still be under way (ms). */
-const writerMemory = 3_600_000
-
-/** What became of a key last: an item, or, with `json` null, that it is gone. */
-interface Stored extends Due {
-  readonly key: string
-  readonly n: number
-  json: string | null
-  gone: Gone
-  /** When an item expires; when what is gone will be forgotten. */
-  deadline: number
-  /** Where it was put back after a loss: the revision that it first had. */
-  readonly origin: Revision | undefined
-}
-
-/** What was made of a batch. */
-interface Done {
-  readonly sequence: number
-  readonly written: Written
-  readonly at: number
-  /** The one before it, that was under way with it. */
-  readonly former?: Done | undefined
-}
-
-/** A batch as its watchers are told of it: numbers `first` to `last`, changes as JSON. */
+/** What the watchers are told of a batch or a merge: the places `first` to `last`, and each entry as JSON. */
 export interface News {
   readonly epoch: string
   readonly first: number
   readonly last: number
-  readonly changes: string
+  readonly entries: readonly string[]
+  readonly isAtomic: boolean
 }
 
-/** What a reader is told: each key that changed after a number, or, `whole`, each item there is. */
+/** What a reader is told at first. */
 export interface Contents {
-  readonly epoch: string
+  readonly mode: 'snapshot' | 'delta'
+  readonly history: readonly Epoch[]
   readonly head: number
-  readonly whole: boolean
-  readonly common: number
-  readonly changes: string
+  readonly entries: readonly string[]
 }
 
-/** All that a collection is. */
+/** Everything that a collection is. */
 export interface State {
-  readonly epochs: readonly Epoch[]
+  readonly history: readonly Epoch[]
   readonly head: number
   readonly forgotten: number
+  readonly cleared: number
   readonly stored: readonly Readonly<Stored>[]
+  readonly answers: Answers
 }
+
+const empty: State = { history: [], head: 0, forgotten: 0, cleared: 0, stored: [], answers: new Map() }
+
+/** What the store obeys of a client's settings. */
+type Settings = Pick<Host, 'retention' | 'writeTimeout'>
 
 export class StoredCollection {
   readonly #clock: Clock
-  #begun = 0
-  #epochs: Epoch[] = [{ id: this.#newEpoch(), floor: 0 }]
+  readonly #epochIds: EpochIds
+  #history: readonly Epoch[]
+  /** The last place that was taken. */
   #head = 0
-  /** The highest number of a gone key that is no longer remembered. */
-  #forgotten = 0
-  /** The number of the last clear: what was lost before it is not put back after it. */
+  /** The place of the last clear. */
   #cleared = 0
-  /** In the order of their numbers: who is set again goes to the end. */
-  #stored = new Map<string, Stored>()
-  #due = new ExpiryQueue<Stored>()
-  /** The last batch of each writer, to know a repeated one and refuse an older one; in the order of time. */
-  readonly #writers = new Map<string, Done>()
+  #entries: Entries
+  #writers = new Writers()
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#entries = new Entries(clock, [], 0)
+    this.#epochIds = new EpochIds(() => clock.now())
+    this.#history = [{ id: this.#epochIds.next(), floor: 0 }]
   }
 
+  /** The last place that was taken, as of the epoch that goes on. */
   get at(): Revision {
-    return { epoch: currentEpoch(this.#epochs).id, n: this.#head }
+    return { epoch: currentEpoch(this.#history).id, n: this.#head }
   }
 
-  /** Takes a batch. The news are undefined where nothing changed. */
-  write({ writer, sequence, writes, follows }: Batch, retention: number): { written: Written; news?: News } {
-    const last = this.#writers.get(writer)
-    const done = [last, last?.former].find((each) => each?.sequence === sequence)
-    if (done !== undefined) return { written: repeated(done.written, writes, this.#clock.now() - done.at) }
-    if (last !== undefined && last.sequence > sequence) {
-      throw new MemisError('STORE_REFUSED', 'a newer batch of this writer was taken before', { stored: 'no' })
-    }
-    if (follows !== undefined && last?.sequence !== follows)
-      throw new MemisError('DISCONNECTED', 'the batch before this one was not taken', { stored: 'no' })
-    this.#expire(retention)
-    const { epoch, n } = this.at
-    const changes: Change[] = []
-    const outcomes = writes.map((write) => this.#take(write, changes, retention))
-    const written = { epoch, outcomes }
+  /** The news are undefined if nothing changed. */
+  write(batch: Batch, settings: Settings): { outcomes: readonly Outcome[]; news: News | undefined } {
+    checkBatch(batch)
     const now = this.#clock.now()
-    this.#writers.delete(writer)
-    const former = follows === undefined || last === undefined ? undefined : { ...last, former: undefined }
-    this.#writers.set(writer, { sequence, written, at: now, former })
-    for (const [oldest, { at }] of this.#writers) {
-      if (at > now - writerMemory) break
-      this.#writers.delete(oldest)
-    }
-    if (this.#head === n) return { written }
-    return { written, news: { epoch, first: n + 1, last: this.#head, changes: JSON.stringify(changes) } }
+    const repeated = this.#writers.repeated(batch, now)
+    if (repeated !== undefined) return { outcomes: repeated, news: undefined }
+    this.#prepare(settings)
+    const before = this.#head
+    const changed: Stored[] = []
+    const isAtomic = batch.isAtomic === true
+    const outcomes = (isAtomic ? this.#conflicts(batch) : undefined) ?? this.#takeAll(batch, changed)
+    this.#writers.accepted(batch, outcomes, now, settings.writeTimeout)
+    return { outcomes, news: this.#news(before, changed, isAtomic) }
   }
 
-  read(from: Position | null, retention: number): Contents {
-    this.#expire(retention)
-    const now = this.#clock.now()
-    const { after, common } = resume(from, { epochs: this.#epochs, head: this.#head, forgotten: this.#forgotten })
-    const changes: Change[] = []
-    for (const { key, n, json, gone, deadline, origin } of this.#stored.values()) {
-      if (n <= (after ?? 0)) continue
-      const leftMs = deadline === Infinity ? null : deadline - now
-      if (json !== null) changes.push({ kind: 'set', key, n, item: JSON.parse(json), leftMs, origin })
-      else if (from !== null && n > (after ?? common)) changes.push({ kind: gone, key, n, origin })
+  /**
+   * Accepts each entry that is newer than what is known of its key.
+   * @throws MemisError if one sorts after all that will be written: somebody has to ask for a later epoch before
+   */
+  merge(base: Revision, entries: readonly Entry[], settings: Settings): { merged: Merged[]; news: News | undefined } {
+    checkMerge(entries)
+    if (entries.some(({ epoch }) => epoch > this.at.epoch)) throw behind
+    this.#prepare(settings)
+    const before = this.#head
+    const followed = contains(this.#history, base) ? base.n : 0
+    const changed: Stored[] = []
+    const merged = entries.map((entry): Merged => {
+      const known = this.#entries.get(entry.key)
+      if (!this.#isNewer(entry, known, followed)) return { current: this.#entry(known) }
+      changed.push(this.#mergeIn(entry))
+      return { place: this.at }
+    })
+    return { merged, news: this.#news(before, changed, false) }
+  }
+
+  read(from: Revision | null, settings: Settings): Contents {
+    this.#prepare(settings)
+    const isDelta = from !== null && from.n >= this.#entries.forgotten && contains(this.#history, from)
+    const texts: string[] = []
+    for (const stored of this.#entries.values()) {
+      // Only somebody who held something needs tombstones.
+      const isTold = isDelta ? stored.place > from.n : from !== null || stored.content.kind !== 'tombstone'
+      if (isTold) texts.push(this.#text(stored))
     }
-    const { epoch, n: head } = this.at
-    return { epoch, head, whole: after === null, common, changes: JSON.stringify(changes) }
+    const mode = isDelta ? 'delta' : 'snapshot'
+    return { mode, history: this.#history, head: this.#head, entries: texts }
+  }
+
+  /** Gives the current epoch an id that sorts after `after`, if it has to and can. */
+  beginEpoch(after: string): 'begun' | 'needless' | 'impossible' {
+    const { id, floor } = currentEpoch(this.#history)
+    if (id > after || this.#history.some((epoch) => epoch.id === after)) return 'needless'
+    if (!this.#epochIds.canFollow(after)) return 'impossible'
+    const epoch = this.#epochIds.next(after)
+    this.#history = [...this.#history.slice(0, -1), { id: epoch, floor }]
+    for (const stored of this.#entries.values()) {
+      if (stored.merged?.epoch === id) stored.merged = { epoch, n: stored.merged.n }
+    }
+    return 'begun'
+  }
+
+  /** Loses an item without a tombstone. Returns whether there was one. */
+  evict(key: string): boolean {
+    const item: Stored | undefined = this.#entries.item(key)
+    if (item !== undefined) item.content = { kind: 'lost' }
+    return item !== undefined
+  }
+
+  /** The items that should be there and are not, each as JSON. */
+  get lost(): string[] {
+    const lost = [...this.#entries.values()].filter(({ content }) => content.kind === 'lost')
+    return lost.map((stored) => this.#text(stored))
   }
 
   get state(): State {
-    const stored = [...this.#stored.values()].map((each) => ({ ...each }))
-    return { epochs: [...this.#epochs], head: this.#head, forgotten: this.#forgotten, stored }
+    const { forgotten } = this.#entries
+    return {
+      ...{ history: this.#history, head: this.#head, cleared: this.#cleared, forgotten },
+      stored: [...this.#entries.values()].map((stored) => ({ ...stored })),
+      answers: new Map(this.#writers.answers),
+    }
   }
 
-  /** Takes on an older state, as after a failover, or none: what was written since is lost, and another epoch begins. */
-  revert(state?: State): void {
-    const { epochs, head, forgotten, stored } = state ?? { epochs: [], head: 0, forgotten: 0, stored: [] }
-    this.#epochs = [...epochs, { id: this.#newEpoch(), floor: head }]
+  /**
+   * Goes back to an older state, as after a failover, or to none: what was written since is lost, and another epoch begins.
+   * Its id is of a clock that is behind by so many ms.
+   */
+  revert({ history, head, forgotten, cleared, stored, answers }: State = empty, clockBehind = 0): void {
+    this.#epochIds.behind = clockBehind
+    this.#history = [...history, { id: this.#epochIds.next(history.at(-1)?.id), floor: head }]
     this.#head = head
-    this.#forgotten = forgotten
-    this.#cleared = Math.min(this.#cleared, head)
-    this.#writers.clear()
-    this.#stored = new Map()
-    this.#due = new ExpiryQueue()
-    for (const each of stored) this.#keep({ ...each, slot: -1 })
+    this.#cleared = cleared
+    this.#entries = new Entries(this.#clock, stored, forgotten)
+    this.#writers = new Writers(answers)
   }
 
-  #take(write: Write, changes: Change[], retention: number): Outcome {
-    const now = this.#clock.now()
-    const remove = (key: string, origin?: Revision) => {
-      const n = this.#put(key, null, now + retention, origin)
-      changes.push({ kind: 'delete', key, n, origin })
-      return n
-    }
-    if (write.kind === 'clear') {
-      const upTo = this.#head
-      this.#cleared = ++this.#head
-      for (const { key, json } of [...this.#stored.values()]) if (json !== null) remove(key)
-      return { n: upTo + 1, existed: false }
-    }
-    const { key, restores } = write
-    const before = this.#stored.get(key)
-    if (restores !== undefined && (restores.epoch !== this.at.epoch || this.#cleared > restores.floor))
-      return { refused: true, asOf: this.#head }
-    // Where nothing is known of the key, the mark of a newer delete may have been forgotten.
-    if (restores !== undefined && !(before === undefined ? this.#remembers(restores) : isOlder(before, restores)))
-      return { refused: true, asOf: this.#head }
-    const existed = before !== undefined && before.json !== null
+  #prepare({ retention }: Settings): void {
+    this.#entries.retention = Math.max(this.#entries.retention, retention)
+    this.#entries.expire()
+  }
+
+  /** The answer to an atomic batch if one of its conditions fails. */
+  #conflicts({ writes }: Batch): Outcome[] | undefined {
+    const conflicts = writes.map((write) => (write.kind === 'clear' ? undefined : this.#conflict(write)))
+    if (conflicts.every((conflict) => conflict === undefined)) return undefined
+    return conflicts.map((conflict) => conflict ?? { aborted: true })
+  }
+
+  #conflict({ key, if: condition }: KeyWrite): Outcome | undefined {
+    if (condition === undefined) return undefined
+    const item = this.#entries.item(key)
+    const holds = condition === null ? item === undefined : item && compare(this.#revision(item), condition) === 0
+    return holds ? undefined : { conflict: this.#entry(this.#entries.get(key)) }
+  }
+
+  #takeAll({ writes }: Batch, changed: Stored[]): Outcome[] {
+    return writes.map((write) => {
+      if (write.kind === 'clear') return this.#clear(changed)
+      return this.#conflict(write) ?? this.#take(write, changed)
+    })
+  }
+
+  #clear(changed: Stored[]): Outcome {
+    const items = [...this.#entries.values()].filter(({ content }) => content.kind === 'item')
+    this.#cleared = ++this.#head
+    for (const { key } of items) changed.push(this.#entries.put(key, this.#head, deleted, Infinity))
+    return { ...this.at, existed: items.length > 0 }
+  }
+
+  #take(write: KeyWrite, changed: Stored[]): Outcome {
+    const { key } = write
+    const item = this.#entries.item(key)
+    const existed = item !== undefined
+    if (write.kind === 'check') return { ...this.at, existed }
     if (write.kind === 'delete') {
-      // What this epoch knows to be gone stays as it is. Else a mark is left, even where nothing was found: after a loss,
-      // a replica may be about to put the item back, also over a mark that was put back itself.
-      const known = before !== undefined && before.n > currentEpoch(this.#epochs).floor && before.origin === undefined
-      if (known && !existed && restores === undefined) return { n: this.#head, existed, gone: before.gone }
-      return { n: remove(key, restores?.origin), existed }
+      const known = this.#entries.get(key)
+      if (known?.content.kind === 'tombstone' && this.#isOfThisEpoch(known))
+        return { ...this.at, existed, cause: known.content.cause }
+      // Even if nothing was found: a replica may be about to restore an item that is older than this delete.
+      changed.push(this.#entries.put(key, ++this.#head, deleted, Infinity))
+      return { ...this.at, existed }
     }
-    const { item, ttlMs } = write
-    const n = this.#put(key, item.json, ttlMs === null ? Infinity : now + ttlMs, restores?.origin)
-    changes.push({ kind: 'set', key, n, item: item.item, leftMs: ttlMs, origin: restores?.origin })
-    return { n, existed }
-  }
-
-  /** Whether all deletes of this epoch that came after the floor are still remembered. */
-  #remembers({ floor }: Restores): boolean {
-    return this.#forgotten <= Math.max(floor, currentEpoch(this.#epochs).floor)
-  }
-
-  /** In the order of their names, as in real stores that of time. */
-  #newEpoch(): string {
-    return `${String(++this.#begun).padStart(6, '0')}-${crypto.randomUUID().slice(0, 8)}`
-  }
-
-  #put(key: string, json: string | null, deadline: number, origin?: Revision): number {
-    const before = this.#stored.get(key)
-    if (before !== undefined) {
-      this.#due.remove(before)
-      this.#stored.delete(key)
-    }
-    this.#keep({ key, n: ++this.#head, json, gone: 'delete', deadline, slot: -1, origin })
-    return this.#head
-  }
-
-  #keep(stored: Stored): void {
-    this.#stored.set(stored.key, stored)
-    if (stored.deadline < Infinity) this.#due.put(stored, stored.deadline, this.#clock.now())
-  }
-
-  /** Removes what is due, leaving a mark, and forgets the marks that are due. */
-  #expire(retention: number): void {
     const now = this.#clock.now()
-    for (let due = this.#due.take(now); due !== undefined; due = this.#due.take(now)) {
-      if (due.json === null) {
-        this.#stored.delete(due.key)
-        this.#forgotten = Math.max(this.#forgotten, due.n)
-      } else {
-        due.json = null
-        due.gone = 'expire'
-        this.#due.put(due, due.deadline + retention, now)
-      }
-    }
+    const deadline = write.ttlMs === 'keep' ? (item?.deadline ?? Infinity) : now + (write.ttlMs ?? Infinity)
+    const stored = this.#entries.put(key, ++this.#head, { kind: 'item', json: write.item.json }, deadline)
+    changed.push(stored)
+    return { ...this.at, existed, ...(write.ttlMs === 'keep' && { leftMs: this.#leftMs(stored) }) }
+  }
+
+  /** Written in the epoch that goes on, and not merged. */
+  #isOfThisEpoch({ place, merged }: Stored): boolean {
+    return merged === undefined && place > currentEpoch(this.#history).floor
+  }
+
+  #isNewer(entry: Entry, known: Stored | undefined, followed: number): boolean {
+    if (this.#cleared > 0 && precedes(entry, this.#revisionAt(this.#cleared))) return false
+    // A forgotten tombstone may have been of this key.
+    if (known === undefined) return this.#entries.forgotten <= followed
+    const age = compare(this.#revision(known), entry)
+    return age < 0 || (age === 0 && known.content.kind === 'lost')
+  }
+
+  #mergeIn({ key, epoch, n, item, leftMs, cause = 'delete' }: Entry): Stored {
+    const content: Content = item === null ? { kind: 'tombstone', cause } : { kind: 'item', json: JSON.stringify(item) }
+    const deadline = this.#clock.now() + (leftMs ?? Infinity)
+    return this.#entries.put(key, ++this.#head, content, deadline, { epoch, n })
+  }
+
+  #revision({ place, merged }: Stored): Revision {
+    return merged ?? this.#revisionAt(place)
+  }
+
+  #revisionAt(place: number): Revision {
+    return { epoch: epochAt(this.#history, place), n: place }
+  }
+
+  #leftMs({ content, deadline }: Stored): number | null {
+    return content.kind === 'tombstone' || deadline === Infinity ? null : deadline - this.#clock.now()
+  }
+
+  #entry(stored: Stored | undefined): Entry | null {
+    return stored === undefined ? null : JSON.parse(this.#text(stored))
+  }
+
+  /** An entry as JSON. */
+  #text(stored: Stored): string {
+    const { key, content, place, merged } = stored
+    const rest = JSON.stringify({
+      ...{ key, ...this.#revision(stored), leftMs: this.#leftMs(stored) },
+      ...(merged && { place: this.#revisionAt(place) }),
+      ...(content.kind === 'tombstone' && { item: null, cause: content.cause }),
+      ...(content.kind === 'lost' && { isLost: true }),
+    })
+    return content.kind === 'item' ? `${rest.slice(0, -1)},"item":${content.json}}` : rest
+  }
+
+  #news(before: number, changed: readonly Stored[], isAtomic: boolean): News | undefined {
+    const { epoch, n } = this.at
+    if (n === before) return undefined
+    return { epoch, first: before + 1, last: n, entries: changed.map((stored) => this.#text(stored)), isAtomic }
   }
 }
 
-/** Whether what the store has is older than what is put back. */
-function isOlder({ n, origin }: Stored, restores: Restores): boolean {
-  return n <= restores.floor || (origin !== undefined && precedes(origin, restores.origin))
-}
-
-/** The answer to a batch that was taken some ms ago: a ttl counts from then. */
-function repeated({ epoch, outcomes }: Written, writes: readonly Write[], age: number): Written {
-  return {
-    epoch,
-    outcomes: outcomes.map((outcome, i) => {
-      const write = writes[i]
-      const isTimed = write?.kind === 'set' && write.ttlMs !== null && 'n' in outcome
-      return isTimed ? { ...outcome, leftMs: (write.ttlMs as number) - age } : outcome
-    }),
-  }
-}
+const deleted: Content = { kind: 'tombstone', cause: 'delete' }
+const behind = new MemisError('DISCONNECTED', 'the epoch of the hub sorts before that of an entry', { stored: 'no' })

@@ -1,6 +1,18 @@
 /** The transport to a {@link MemoryHub}. */
-import { MemisError } from '../../core/errors'
-import type { Batch, Host, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
+import {
+  type Batch,
+  type CollectionId,
+  type Cursor,
+  type Entry,
+  type Host,
+  MemisError,
+  type Merged,
+  type Outcome,
+  type Revision,
+  type Sink,
+  type Transport,
+  type Watch,
+} from '../../transport-kit'
 import { type Faults, type Link, MemoryHub } from './hub'
 import { Session } from './session'
 import type { News, StoredCollection } from './store'
@@ -11,14 +23,14 @@ export class MemoryTransport implements Transport, Link {
   readonly lacks = []
   readonly clock
   readonly maxItemBytes = Infinity
-  readonly pipelines = true
+  readonly isLocal = true
   readonly faults: Faults = { drop: 0, duplicate: 0, reorder: 0, delayMs: 0 }
   readonly #hub: MemoryHub
   readonly #released: () => void
   readonly #sessions = new Set<Session>()
-  #host: Host | null = null
-  #isCut = false
-  /** News that wait for the next ones to overtake them. */
+  #host!: Host
+  #link: 'opening' | 'up' | 'cut' | 'closed' = 'opening'
+  /** A notification that waits for the next one to overtake it. */
   #overtaken: (() => void) | null = null
   readonly #delayed = new Set<unknown>()
   #audit: unknown
@@ -32,29 +44,42 @@ export class MemoryTransport implements Transport, Link {
   open(host: Host): void {
     this.#host = host
     this.#hub.attach(this, this)
-    Promise.resolve().then(() => this.#isCut || host.up())
-  }
-
-  async write(place: Place, batch: Batch): Promise<Written> {
-    this.#checkLink()
-    const collection = this.#hub.collection(place)
-    const written = await this.#hub.carry('write', () => {
-      this.#hub.admitWrite()
-      const { written, news } = collection.write(batch, this.#retention)
-      if (news !== undefined) for (const link of this.#hub.links) link.tell(collection, news)
-      return written
+    Promise.resolve().then(() => {
+      if (this.#link !== 'opening') return
+      if (this.#hub.isDown) this.cut()
+      else this.#rise()
     })
-    await this.#hub.carry('written', () => this.#checkLink())
-    return written
   }
 
-  watch(place: Place, from: Position | null, sink: Sink): Watch {
-    const collection = this.#hub.collection(place)
-    const session = new Session(collection, sink)
-    // From now on the news are for it; those that come before the contents wait.
+  write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]> {
+    return this.#change(id, (stored) => {
+      const { outcomes, news } = stored.write(batch, this.#host)
+      return { result: outcomes, news }
+    })
+  }
+
+  merge(id: CollectionId, base: Revision, entries: readonly Entry[]): Promise<readonly Merged[]> {
+    return this.#change(id, (stored) => {
+      const { merged, news } = stored.merge(base, entries, this.#host)
+      return { result: merged, news }
+    })
+  }
+
+  beginEpoch(id: CollectionId, after: string): Promise<boolean> {
+    return this.#change(id, (stored) => {
+      const became = stored.beginEpoch(after)
+      if (became === 'begun') for (const link of this.#hub.links) link.fork(stored)
+      return { result: became !== 'impossible', news: undefined }
+    })
+  }
+
+  watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch {
+    const stored = this.#hub.collection(id)
+    const session = new Session(stored, this.#host, sink)
+    // Its notifications arrive from now on; those that come before the contents wait.
     this.#sessions.add(session)
     this.#hub.carry('read', () => {
-      const contents = collection.read(from, this.#retention)
+      const contents = stored.read(from, this.#host)
       this.#hub.carry('contents', () => session.begin(contents))
     })
     return {
@@ -66,6 +91,7 @@ export class MemoryTransport implements Transport, Link {
   }
 
   async close(): Promise<void> {
+    this.#link = 'closed'
     if (this.#audit !== undefined) this.clock.clearTimeout(this.#audit)
     for (const timer of this.#delayed) this.clock.clearTimeout(timer)
     this.#hub.detach(this)
@@ -73,31 +99,29 @@ export class MemoryTransport implements Transport, Link {
   }
 
   cut(): void {
-    if (this.#isCut) return
-    this.#isCut = true
-    for (const session of [...this.#sessions]) session.end(cutOff)
-    this.#host?.down(cutOff)
+    if (this.#link === 'cut' || this.#link === 'closed') return
+    this.#link = 'cut'
+    for (const session of [...this.#sessions]) session.end(cutOff())
+    this.#host.down(cutOff())
   }
 
   heal(): void {
-    if (!this.#isCut) return
-    this.#isCut = false
-    this.#host?.up()
+    if (this.#link === 'cut' || this.#link === 'opening') this.#rise()
   }
 
-  tell(collection: StoredCollection, news: News): void {
+  notify(stored: StoredCollection, news: News): void {
     const { faults } = this
     const deliver = () => {
-      for (const session of this.#of(collection)) session.hear(news)
+      for (const session of this.#sessionsOf(stored)) session.receive(news)
     }
     if (faults.drop > 0) {
       faults.drop--
-      return this.#auditLater()
+      return this.auditLater()
     }
     if (faults.reorder > 0 && this.#overtaken === null) {
       faults.reorder--
       this.#overtaken = deliver
-      return this.#auditLater()
+      return this.auditLater()
     }
     if (faults.delayMs > 0) {
       const timer = this.clock.setTimeout(() => {
@@ -114,39 +138,58 @@ export class MemoryTransport implements Transport, Link {
     this.#overtaken = null
   }
 
-  parted(collection: StoredCollection): void {
-    for (const session of this.#of(collection)) session.parted()
-  }
-
-  get #retention(): number {
-    return this.#host?.retention ?? 0
-  }
-
-  #of(collection: StoredCollection): Session[] {
-    return [...this.#sessions].filter((session) => session.collection === collection)
-  }
-
-  #checkLink(): void {
-    if (this.#isCut) throw cutOff
+  fork(stored: StoredCollection): void {
+    for (const session of this.#sessionsOf(stored)) session.fork()
   }
 
   /**
-   * Only after a fault that calls for it: a timer that comes back by itself would keep a process from ending, and
-   * fake timers from running out.
+   * Only after a fault that calls for it: a timer that repeats would keep a process from ending, and fake timers from
+   * running out.
    */
-  #auditLater(): void {
+  auditLater(): void {
     this.#audit ??= this.clock.setTimeout(() => {
       this.#audit = undefined
       for (const session of [...this.#sessions]) session.audit()
-    }, this.#host?.auditInterval ?? 0)
+    }, this.#host.auditInterval)
+  }
+
+  /** Has the hub change a collection, and notify its watchers. If the link is cut meanwhile, the answer is lost. */
+  async #change<R>(
+    id: CollectionId,
+    change: (stored: StoredCollection) => { result: R; news: News | undefined },
+  ): Promise<R> {
+    if (this.#link !== 'up') throw notSent()
+    if (this.#host.readOnly) throw readOnly()
+    const stored = this.#hub.collection(id)
+    const result = await this.#hub.carry('write', () => {
+      this.#hub.admitWrite()
+      const { result, news } = change(stored)
+      if (news !== undefined) for (const link of this.#hub.links) link.notify(stored, news)
+      return result
+    })
+    await this.#hub.carry('written', () => {
+      if (this.#link !== 'up') throw cutOff()
+    })
+    return result
+  }
+
+  #rise(): void {
+    this.#link = 'up'
+    this.#host.up()
+  }
+
+  #sessionsOf(stored: StoredCollection): Session[] {
+    return [...this.#sessions].filter((session) => session.collection === stored)
   }
 }
 
-const cutOff = new MemisError('DISCONNECTED', 'the client was cut off from the hub')
+const cutOff = () => new MemisError('DISCONNECTED', 'the client was cut off from the hub')
+const notSent = () => new MemisError('DISCONNECTED', 'the client is cut off from the hub', { stored: 'no' })
+const readOnly = () => new MemisError('READ_ONLY', 'the client only reads', { stored: 'no' })
 
 const named = new Map<string, { hub: MemoryHub; clients: number }>()
 
-/** The transport to the hub of that name, which is there as long as a client uses it. */
+/** The transport to the hub of that name, which exists as long as a client uses it. */
 export function namedMemoryTransport(name: string): Transport {
   const entry = named.get(name) ?? { hub: new MemoryHub(), clients: 0 }
   named.set(name, entry)
