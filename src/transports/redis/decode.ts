@@ -1,142 +1,42 @@
-/** What comes from Redis, as changes. Nothing here trusts what it is given. */
-import { decodeRevision, type Epoch, type History } from '../../core/epochs'
-import type { Batch, Change, Outcome, Written } from '../../core/transport'
+/** Reads the answers of the scripts. No I/O. Items and keys are not trusted: the core checks them. */
+import { MemisError } from '../../core/errors'
+import { currentEpoch, decodeRevision, epochAt } from '../../core/history'
+import type { Batch, Entry, Epoch, Merged, Outcome, Revision } from '../../core/transport'
+import type { Point } from './knowledge'
 
-/** The first line of a notification. */
-export interface Header {
-  readonly epoch: string
-  /** Numbers of the first and the last write. */
-  readonly first: number
-  readonly last: number
-  /** Which writes changed nothing, counted from 0. */
-  readonly void: readonly number[]
-  /** All of the notification, and where its second line begins. */
-  readonly text: string
-  readonly begins: number
-}
+/** An item is larger than the reader accepts. */
+export type Oversized = (key: string) => void
 
-/** Reads a notification's first line, or gives undefined where it is not one of memis. */
-export function decodeHeader(message: string): Header | undefined {
-  const end = message.indexOf('\n')
-  const match = /^memis1 (\S+) (\d{1,16}) (\d{1,16}) ([\d,]*)$/.exec(message.slice(0, end === -1 ? 0 : end))
-  if (match === null) return undefined
-  const [, epoch = '', first, last, none = ''] = match
-  return {
-    epoch,
-    first: Number(first),
-    last: Number(last),
-    void: none === '' ? [] : none.split(',').map(Number),
-    text: message,
-    begins: end + 1,
-  }
-}
-
-/**
- * The changes of the notifications that came last, by their text, up to so many characters: each client of a process hears all of
- * them, and to read one is the greater part of what it costs. Changes are only read, and items never change.
- */
-const recent = new Map<string, readonly Change[]>()
-const mostRecent = 1024 * 1024
-let recentLength = 0
-
-/** Reads a notification's changes; undefined where it is not one of memis. */
-export function decodePayload(header: Header): readonly Change[] | undefined {
-  const { text } = header
-  const known = recent.get(text)
-  if (known !== undefined) return known
-  const changes = readPayload(header)
-  if (changes === undefined || text.length > mostRecent) return changes
-  recent.set(text, changes)
-  recentLength += text.length
-  for (const oldest of recent.keys()) {
-    if (recentLength <= mostRecent) break
-    recent.delete(oldest)
-    recentLength -= oldest.length
-  }
-  return changes
-}
-
-/** JSON, a list of `[key, ttl in ms or 0, item]` or `[key]` for each write, and its origin. */
-function readPayload(header: Header): Change[] | undefined {
-  let list: unknown
-  try {
-    list = JSON.parse(header.text.slice(header.begins))
-  } catch {
-    return undefined
-  }
-  if (!Array.isArray(list) || list.length !== header.last - header.first + 1) return undefined
-  const changes: Change[] = []
-  const none = header.void.length > 0 ? new Set(header.void) : undefined
-  for (let i = 0; i < list.length; i++) {
-    if (none?.has(i)) continue
-    const entry: unknown = list[i]
-    if (!Array.isArray(entry)) return undefined
-    const isSet = entry.length > 2
-    const from: unknown = entry[isSet ? 3 : 1]
-    // Most were not put back after a loss.
-    const origin = from === undefined ? undefined : decodeRevision(from)
-    const [key, n] = [entry[0], header.first + i]
-    if (isSet) changes.push({ kind: 'set', key, n, item: entry[2], leftMs: entry[1] === 0 ? null : entry[1], origin })
-    else if (entry.length === 2 && origin === undefined) return undefined
-    else changes.push({ kind: 'delete', key, n, origin })
-  }
-  return changes
-}
-
-/** A part of a collection. */
-export interface Page extends History {
-  readonly layout: string
-  /** Up to which number this part reaches. */
-  readonly reached: number
-  /** The server is not that of the last write, or has lost a part: what is missing is not known before another epoch begins. */
-  readonly moved: boolean
-  /** To be called once: they are decoded when they are needed, while the next part is on its way. */
-  changes(): readonly Change[]
-}
-
-/** Reads the reply of the read script. */
-export function decodePage(reply: unknown): Page {
-  const [layout, epochs, head, forgotten, reached, moved, entries] = reply as [
-    ...[string, string, string, string, string, string],
-    string,
-  ]
-  return {
-    layout,
-    epochs: epochs.split(' ').filter(Boolean).map(decodeEpoch),
-    head: Number(head),
-    forgotten: Number(forgotten),
-    reached: Number(reached),
-    moved: moved === '1',
-    changes: () => (JSON.parse(entries) as readonly (readonly unknown[])[]).map(decodeEntry),
-  }
-}
-
-function decodeEpoch(text: string): Epoch {
-  const [id = '', floor] = text.split(':')
-  return { id, floor: Number(floor) }
-}
-
-const gone: Readonly<Record<string, 'delete' | 'expire' | 'lost'>> = { d: 'delete', e: 'expire', l: 'lost' }
-
-function decodeEntry([name, number, from, left, fields]: readonly unknown[]): Change {
-  const key = name as string
+/** An entry as the scripts tell it, in a store with this history. */
+export function decodeEntry(told: unknown, history: readonly Epoch[], oversized: Oversized): Entry {
+  const [key, number, text, left, fields] = told as [string, string, string, string | number, readonly string[]]
   const n = Number(number)
-  const origin = decodeRevision(from)
-  const kind = gone[left as string]
-  if (kind !== undefined) return { kind, key, n, origin }
-  if (left === 'b') return { kind: 'set', key, n, origin, item: undefined, leftMs: null }
-  const leftMs = Number(left)
-  return {
-    kind: 'set',
-    key,
-    n,
-    origin,
-    item: decodeFields(fields as readonly string[]),
-    leftMs: leftMs < 0 ? null : leftMs,
+  const place = { epoch: epochAt(history, n), n }
+  const revision = text === '' ? undefined : revisionOf(text, history)
+  const entry = { key, ...(revision ?? place), ...(revision && { place }) }
+  switch (left) {
+    case 'd':
+      return { ...entry, item: null, leftMs: null, cause: 'delete' }
+    case 'e':
+      return { ...entry, item: null, leftMs: null, cause: 'expire' }
+    case 'l':
+      return { ...entry, item: undefined, leftMs: null, isLost: true }
+    case 'o':
+      oversized(key)
+      return { ...entry, item: undefined, leftMs: null }
+    case 'b':
+      return { ...entry, item: undefined, leftMs: null }
   }
+  return { ...entry, item: decodeFields(fields), leftMs: Number(left) < 0 ? null : Number(left) }
 }
 
-/** Each value by itself: what is no JSON text is not made one by what stands beside it. The first field is memis's own. */
+/** One that sorts after everything that the store will ever accept is not memis's. */
+function revisionOf(text: string, history: readonly Epoch[]): Revision | undefined {
+  const revision = decodeRevision(text)
+  return revision === undefined || revision.epoch > currentEpoch(history).id ? undefined : revision
+}
+
+/** Each value by itself: what is no JSON text does not become one by what stands beside it. The first field is memis's own. */
 function decodeFields(fields: readonly string[]): unknown {
   const item: Record<string, unknown> = {}
   try {
@@ -153,19 +53,103 @@ function decodeFields(fields: readonly string[]): unknown {
   return item
 }
 
-/** Reads the reply of the script that writes. `last`: the number of the last write that was given one. */
-export function decodeWritten(reply: unknown, { writes }: Batch): Written & { readonly last: number } {
-  const [epoch = '', first, codes = '', age] = String(reply).split(' ')
-  // Where all was refused, no number was given.
-  const isNone = /^r*$/.test(codes)
-  const before = Number(first) - 1
-  const outcomes = Array.from(codes, (code, i): Outcome => {
-    const n = Number(first) + i
-    if (code === 'r') return { refused: true, asOf: isNone ? before : n }
-    if (code === 'x') return { n, existed: false, gone: 'expire' }
+/** A part of a collection. */
+export interface Page {
+  readonly layout: string
+  /** `epoch` of meta, '' if it is malformed; and `epochs`, on the first part. */
+  readonly current: string
+  readonly epochs: string
+  readonly head: number
+  readonly sign: string
+  /** Up to which place tombstones may be missing. */
+  readonly forgotten: number
+  /** Up to which place this part reaches. */
+  readonly reached: number
+  /** The store is another one than that of the last write, or lost a part: an epoch is due. */
+  readonly isDue: boolean
+  /** To be called once: they are decoded when they are needed, while the next part is on its way. */
+  entries(history: readonly Epoch[], oversized: Oversized): readonly Entry[]
+}
+
+export function decodePage(reply: unknown): Page {
+  const [layout, current, epochs, head, sign, forgotten, reached, isDue, entries] = reply as string[] as [
+    ...[string, string, string, string, string, string],
+    ...[string, string, string],
+  ]
+  return {
+    ...{ layout, current, epochs, sign },
+    head: Number(head),
+    forgotten: Number(forgotten),
+    reached: Number(reached),
+    isDue: isDue === '1',
+    entries: (history, oversized) =>
+      (JSON.parse(entries) as unknown[]).map((each) => decodeEntry(each, history, oversized)),
+  }
+}
+
+/** The answer to a batch. */
+export interface Answer {
+  readonly epoch: string
+  readonly first: number
+  readonly step: number
+  /** One character for each write. */
+  readonly codes: string
+  /** The remaining time of each set that kept its ttl. */
+  readonly kept: readonly (number | null)[]
+  /** The place after the batch, and its signature. */
+  readonly head: Point
+  /** How long ago the batch was accepted; 0 if just now. */
+  readonly age: number
+}
+
+export function decodeAnswer(text: string, age: string): Answer {
+  const [epoch = '', first, step, codes = '', kept = '-', sign = '-', head] = text.split(' ')
+  return {
+    ...{ epoch, first: Number(first), step: Number(step), codes },
+    kept: kept === '-' ? [] : kept.split(',').map((ms) => (Number(ms) < 0 ? null : Number(ms))),
+    head: { epoch, n: Number(head), sign },
+    age: age === '-' ? 0 : Number(age),
+  }
+}
+
+/** `conflicts`: the entries of the store under the conditions that failed, in the order of their writes. */
+export function decodeOutcomes(answer: Answer, { writes }: Batch, conflicts: readonly (Entry | null)[]): Outcome[] {
+  const { epoch, first, step, codes, kept, age } = answer
+  let nextConflict = 0
+  let nextKept = 0
+  return Array.from(codes, (code, i): Outcome => {
+    if (code === 'c') return { conflict: conflicts[nextConflict++] ?? null }
+    if (code === 'a') return { aborted: true }
+    if (code === 'o') return { error: outOfMemory() }
+    const accepted = { epoch, n: first + i * step, existed: code === '1' }
+    if (code === 'x') return { ...accepted, cause: 'expire' }
     const write = writes[i]
-    if (age === undefined || write?.kind !== 'set' || write.ttlMs === null) return { n, existed: code === '1' }
-    return { n, existed: code === '1', leftMs: write.ttlMs - Number(age) }
+    if (write?.kind !== 'set') return accepted
+    const ms = write.ttlMs === 'keep' ? (kept[nextKept++] ?? null) : write.ttlMs
+    if (ms === null) return write.ttlMs === 'keep' ? { ...accepted, leftMs: null } : accepted
+    return age === 0 && write.ttlMs !== 'keep' ? accepted : { ...accepted, leftMs: ms - age }
   })
-  return { epoch, outcomes, last: isNone ? before : before + codes.length }
+}
+
+const outOfMemory = () =>
+  new MemisError('STORE_REFUSED', 'Redis is out of memory: only deletes are accepted', { stored: 'no' })
+
+/** Reads what became of merged entries: undefined for one that was refused and whose current entry did not fit into the answer. */
+export function decodeMerged(
+  reply: unknown,
+  history: readonly Epoch[],
+  oversized: Oversized,
+): { merged: (Merged | undefined)[]; head: Point } {
+  const [epoch, before, codes, told, head, sign] = reply as [string, string, string, string, string, string]
+  const known = JSON.parse(told) as unknown[]
+  let next = 0
+  const placeOf = (n: number): Revision => ({ epoch: epochAt(history, n), n })
+  const merged = Array.from(codes, (code, i): Merged | undefined => {
+    if (code === 'p') return { place: placeOf(Number(before) + i + 1) }
+    if (code === 'l') return undefined
+    const each = known[next++]
+    if (code === 's') return { place: placeOf(Number(each)) }
+    return { current: each === null ? null : decodeEntry(each, history, oversized) }
+  })
+  return { merged, head: { epoch, n: Number(head), sign } }
 }

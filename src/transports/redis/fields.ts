@@ -1,4 +1,4 @@
-/** Where the fields of an item stand in its JSON text. No I/O. */
+/** Finds the fields of an item in its JSON text. No I/O. */
 
 const quote = 34
 const comma = 44
@@ -8,7 +8,7 @@ const [openArray, closeArray, openObject, closeObject] = [91, 93, 123, 125]
 /** The names of an item's fields. Most items of a collection have the same, and so they travel once. */
 export interface Form {
   readonly names: readonly string[]
-  /** Of each name, the length in bytes as it stands in the text before the value: with its quotes, and a colon. */
+  /** The length of each name in bytes, as it stands in the text before the value: with its quotes and a colon. */
   readonly bytes: readonly number[]
   /** The same in UTF-16. */
   readonly units: readonly number[]
@@ -50,6 +50,17 @@ export function addLengths(json: string, bytes: number, { units }: Form, lengths
     lengths.push(isAscii ? end - start : Buffer.byteLength(json.slice(start, end)))
     at = end + 1
   }
+}
+
+/** The JSON text of each field's value. */
+export function valuesOf(json: string, { units }: Form): string[] {
+  let at = 1
+  return units.map((unit) => {
+    const start = at + unit
+    const end = endOfValue(json, start)
+    at = end + 1
+    return json.slice(start, end)
+  })
 }
 
 /** Behind the string that begins here. */

@@ -1,76 +1,95 @@
 /**
- * Two connections to Redis, one for commands and one for notifications, that are made, watched and given up together.
- * node-redis's own reconnecting and queueing are off: what is sent again, and when, is memis's to decide.
+ * The way to one server: connects, and reconnects for ever.
+ *
+ *     dialling ──connected──> up ──lost──> waiting ──timer──> dialling
+ *         └────────failed─────────────────────^
  */
 import type { RedisClientType } from 'redis'
 import { backoff, longestBackoff } from '../../core/backoff'
+import type { Clock } from '../../core/clock'
 import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
-import { isReply, oldestServer, translate } from './errors'
+import { asleep, Connection, type ServerFacts } from './connection'
+import { isReply, translate, wordOf } from './errors'
+import type { Route } from './route'
 import type { Script } from './scripts'
-
-const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
-const now = performance.now.bind(performance)
 
 export interface LinkListener {
   up(): void
   down(error: MemisError): void
 }
 
-export class Link {
+type State =
+  | { readonly kind: 'dialling'; readonly connection: Connection }
+  | {
+      readonly kind: 'up'
+      readonly connection: Connection
+      readonly since: number
+      /** The last subscribe or unsubscribe in flight for each channel. */
+      readonly turns: Map<string, Promise<void>>
+    }
+  | { readonly kind: 'waiting'; readonly timer: unknown }
+  | { readonly kind: 'closed' }
+
+/** The first backoff (ms). */
+const firstBackoff = 100
+/** Failures before a link that was up for so long no longer count (ms). */
+const longEnough = 10_000
+/** If the server itself refuses, knocking sooner helps nobody (ms): less than thirty times a minute. */
+const refusedPause = 2500
+
+export class Link implements Route {
   readonly #prototype: RedisClientType
+  readonly #clock: Clock
   readonly #host: Host
   readonly #listener: LinkListener
-  #commands: RedisClientType | null = null
-  #subscriber: RedisClientType | null = null
-  /** What is under way for a channel. */
-  #turns = new Map<string, Promise<void>>()
-  #isUp = false
+  #state: State = { kind: 'waiting', timer: undefined }
+  #generation = 0
   #mayEvict = false
+  /** The server was a master before: if it is a replica now, a failover is under way. */
+  #wasMaster = false
   #failures = 0
-  #closed = false
-  #redial: NodeJS.Timeout | undefined
-  #heartbeat: NodeJS.Timeout | undefined
-  #beatAt = 0
 
   /** `prototype` is never connected, only duplicated. */
-  constructor(prototype: RedisClientType, host: Host, listener: LinkListener) {
+  constructor(prototype: RedisClientType, clock: Clock, host: Host, listener: LinkListener) {
     this.#prototype = prototype
+    this.#clock = clock
     this.#host = host
     this.#listener = listener
     this.#dial()
   }
 
-  /** The server removes items by itself when its memory is full. */
+  get generation(): number {
+    return this.#generation
+  }
+
   get mayEvict(): boolean {
     return this.#mayEvict
   }
 
-  /** Runs a script; loads it where the server does not know it. Rejects with a MemisError. */
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    const commands = this.#commands
-    if (commands === null || !this.#isUp) throw notConnected()
+    const { connection } = this.#up()
+    const { commands } = connection
     const tail = [String(keys.length), ...keys, ...args]
+    const suffix = this.#host.readOnly ? '_RO' : ''
     try {
-      const reply = await commands.sendCommand(['EVALSHA', script.sha, ...tail]).catch((error: Error) => {
-        // A script that is not known was not run.
+      const reply = await commands.sendCommand([`EVALSHA${suffix}`, script.sha, ...tail]).catch((error: Error) => {
+        // A script that the server does not know was not run.
         if (!error.message.startsWith('NOSCRIPT')) throw error
-        return commands.sendCommand(['EVAL', script.text, ...tail])
+        return commands.sendCommand([`EVAL${suffix}`, script.text, ...tail])
       })
       if (this.overslept()) throw disconnected(asleep)
       return reply
     } catch (error) {
-      const failure = translate(error)
-      // A master that became a replica will not take writes again: look for the one that does.
-      if ((error as Error).message.startsWith('READONLY')) this.#lost(commands, failure)
+      const failure = translate(error, script)
+      // A master that became a replica accepts no more writes, and what it tells may be old: look for the one that took over.
+      if (/^(READONLY|MEMISREPLICA)$/.test(wordOf(error))) this.#lost(connection, failure, true)
       throw failure
     }
   }
 
-  /** Begins to hear a channel. Resolves once the server has confirmed it. */
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
-    const subscriber = this.#subscriber
-    if (subscriber === null || !this.#isUp) throw notConnected()
+    const { subscriber } = this.#up().connection
     try {
       await this.#inTurn(channel, () => subscriber.subscribe(channel, listener))
     } catch (error) {
@@ -79,18 +98,52 @@ export class Link {
   }
 
   unsubscribe(channel: string, listener: (message: string) => void): void {
-    const subscriber = this.#subscriber
-    if (subscriber === null || !this.#isUp) return
-    // Fails only where the connection is gone, and the subscription with it.
+    if (this.#state.kind !== 'up') return
+    const { subscriber } = this.#state.connection
+    // Fails only if the connection is gone, and the subscription with it.
     this.#inTurn(channel, () => subscriber.unsubscribe(channel, listener)).catch(() => {})
+  }
+
+  async checkRole(): Promise<void> {
+    const { connection } = this.#up()
+    const info = await connection.commands.sendCommand<string>(['INFO', 'replication']).catch((error: Error) => {
+      if (isReply(error)) return '' // a user who may not ask
+      throw translate(error)
+    })
+    if (!/^role:slave/m.test(String(info))) return
+    const error = becameReplica()
+    this.#lost(connection, error, true)
+    throw error
+  }
+
+  overslept(): boolean {
+    const state = this.#state
+    const isLate = state.kind === 'up' && state.connection.isOverdue
+    if (isLate) this.#lost(state.connection, disconnected(asleep))
+    return isLate
+  }
+
+  proved(): void {
+    this.#failures = 0
+  }
+
+  leave(error: MemisError): void {
+    if (this.#state.kind === 'up') this.#lost(this.#state.connection, error)
+  }
+
+  close(): void {
+    const state = this.#state
+    this.#state = { kind: 'closed' }
+    if ('connection' in state) state.connection.destroy()
+    else if (state.kind === 'waiting') this.#clock.clearTimeout(state.timer)
   }
 
   /**
    * Each waits until the one before it is confirmed: node-redis decides by what is confirmed whether to send anything, and
-   * with two under way for a channel it may end up deaf.
+   * with two in flight for a channel it may end up deaf.
    */
   async #inTurn(channel: string, run: () => Promise<void>): Promise<void> {
-    const turns = this.#turns
+    const { turns } = this.#up()
     const turn = (turns.get(channel) ?? Promise.resolve()).then(run, run)
     turns.set(channel, turn)
     try {
@@ -100,121 +153,56 @@ export class Link {
     }
   }
 
-  /**
-   * Whether the process has stood still for so long (stopped, or busy) that what it hears now may be old, and a time that is left
-   * much shorter than it says. Then the link is given up, and all is asked for anew.
-   */
-  overslept(): boolean {
-    const commands = this.#commands
-    const late = this.#isUp && now() - this.#beatAt > this.#host.livenessTimeout
-    if (late && commands !== null) this.#lost(commands, disconnected(asleep))
-    return late
-  }
-
-  close(): void {
-    this.#closed = true
-    clearTimeout(this.#redial)
-    this.#giveUp()
+  #up(): Extract<State, { kind: 'up' }> {
+    if (this.#state.kind === 'up') return this.#state
+    // Nothing was sent.
+    throw new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })
   }
 
   async #dial(): Promise<void> {
-    const commands = this.#make()
-    const subscriber = this.#make()
-    this.#commands = commands
-    this.#subscriber = subscriber
-    // A server that accepts and then says nothing holds up a handshake for ever.
-    const silent = setTimeout(
-      () => this.#lost(commands, disconnected('Redis did not answer while connecting')),
-      this.#host.livenessTimeout,
+    const { livenessTimeout } = this.#host
+    const connection: Connection = new Connection(this.#prototype, this.#clock, livenessTimeout, (error) =>
+      this.#lost(connection, error),
     )
+    this.#state = { kind: 'dialling', connection }
     try {
-      await Promise.all([this.#connect(commands), this.#connect(subscriber)])
-      const { mayEvict } = await inspect(commands)
-      if (this.#commands !== commands) return
-      if (mayEvict && !this.#mayEvict) this.#host.report(eviction())
-      this.#mayEvict = mayEvict
-      this.#isUp = true
-      this.#failures = 0
-      this.#beat(commands, subscriber)
+      const facts = await connection.open((found) => this.#accept(found))
+      if (this.#state.kind !== 'dialling' || this.#state.connection !== connection) return
+      if (facts.mayEvict && !this.#mayEvict) this.#host.report(eviction())
+      this.#mayEvict = facts.mayEvict
+      this.#wasMaster = true
+      this.#generation++
+      this.#state = { kind: 'up', connection, since: this.#clock.now(), turns: new Map() }
       this.#listener.up()
     } catch (error) {
-      this.#lost(commands, translate(error))
-    } finally {
-      clearTimeout(silent)
+      this.#lost(connection, translate(error), isReply(error) || error instanceof MemisError)
     }
   }
 
-  /** A client that is destroyed while it connects does so all the same. */
-  async #connect(client: RedisClientType): Promise<void> {
-    await client.connect()
-    if (client !== this.#commands && client !== this.#subscriber) client.destroy()
+  #accept({ isReplica }: ServerFacts): void {
+    if (!isReplica) return
+    if (this.#wasMaster) throw becameReplica()
+    const text =
+      'the server is a read-only replica, which cannot prove that it is current: give the address of the master'
+    throw new MemisError('UNSUPPORTED_STORE', text)
   }
 
-  #make(): RedisClientType {
-    const { socket } = this.#prototype.options
-    const client = this.#prototype.duplicate({
-      disableOfflineQueue: true,
-      pingInterval: undefined,
-      // No timer for each command: the heartbeat sees a server that does not answer.
-      commandOptions: { timeout: undefined },
-      socket: { ...socket, reconnectStrategy: false, socketTimeout: undefined } as typeof socket,
-    }) as RedisClientType
-    client.on('error', (error) => this.#lost(client, translate(error)))
-    return client
-  }
-
-  /** One of the two connections that are in use is lost: so is the other. */
-  #lost(client: RedisClientType, error: MemisError): void {
-    if (this.#closed || (client !== this.#commands && client !== this.#subscriber)) return
-    this.#giveUp()
-    const wait = backoff(100, this.#failures++)
-    this.#redial = setTimeout(() => this.#dial(), isPermanent(error) ? longestBackoff : wait)
+  /** `isRefusal`: the server itself said no. */
+  #lost(connection: Connection, error: MemisError, isRefusal = false): void {
+    const state = this.#state
+    if (!('connection' in state) || state.connection !== connection) return
+    connection.destroy()
+    if (state.kind === 'up' && this.#clock.now() - state.since > longEnough) this.#failures = 0
+    const wait = backoff(firstBackoff, this.#failures++)
+    const isFirst = this.#failures === 1
+    const ms = isPermanent(error) || (isRefusal && !isFirst) ? Math.max(refusedPause, longestBackoff) : wait
+    this.#state = { kind: 'waiting', timer: this.#clock.setTimeout(() => this.#dial(), ms) }
     this.#listener.down(error)
   }
-
-  #giveUp(): void {
-    const clients = [this.#commands, this.#subscriber]
-    this.#isUp = false
-    this.#turns = new Map()
-    this.#commands = null
-    this.#subscriber = null
-    clearInterval(this.#heartbeat)
-    for (const client of clients) client?.destroy()
-  }
-
-  /** A half-open connection takes what is sent and never answers: three beats of silence are the end of it. */
-  #beat(commands: RedisClientType, subscriber: RedisClientType): void {
-    const silent = new Map([commands, subscriber].map((client) => [client, 0]))
-    this.#beatAt = now()
-    this.#heartbeat = setInterval(() => {
-      if (this.overslept()) return
-      this.#beatAt = now()
-      for (const [client, beats] of silent) {
-        if (beats === 3) return this.#lost(client, disconnected('Redis does not answer'))
-        silent.set(client, beats + 1)
-        if (beats > 0) continue
-        const heard = () => silent.set(client, 0)
-        // A refusal is an answer, too; what the connection fails with is no reply, and its 'error' event tells.
-        client.ping().then(heard, (error) => isReply(error) && heard())
-      }
-    }, this.#host.livenessTimeout / 5)
-  }
 }
 
-/** @throws MemisError `UNSUPPORTED_STORE` for a server that is too old */
-async function inspect(client: RedisClientType): Promise<{ mayEvict: boolean }> {
-  const info = String(await client.sendCommand<string>(['INFO', 'server', 'memory']))
-  const version = /^redis_version:((\d+)\S*)/m.exec(info)
-  if (version !== null && Number(version[2]) < oldestServer) {
-    throw new MemisError('UNSUPPORTED_STORE', `Redis ${oldestServer}.0 or newer is needed, this is ${version[1]}`)
-  }
-  return { mayEvict: /^maxmemory:[1-9]/m.test(info) && !/^maxmemory_policy:noeviction/m.test(info) }
-}
+const becameReplica = () =>
+  new MemisError('DISCONNECTED', 'the server became a replica: a failover is under way', { stored: 'no' })
 
 const eviction = () =>
   new MemisError('STORE_EVICTS', 'Redis may evict items when its memory is full: set maxmemory-policy noeviction')
-
-const asleep = 'the process stood still for longer than livenessTimeout'
-
-/** Nothing was sent. */
-const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })

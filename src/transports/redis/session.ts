@@ -1,273 +1,314 @@
-/** One unbroken session of following a collection: the notifications, and before them what was missed. */
-import { precedes, resume } from '../../core/epochs'
+/**
+ * One unbroken session of following a collection.
+ *
+ *     opening ──first part──> filling ──joined──> live ──contents too large to be sent──> filling
+ *
+ * Only answers of the store end it, or let it go on. A notification that the store signed and that follows on carries changes; any other
+ * may provoke one cheap question.
+ */
 import { MemisError, outOfTouch } from '../../core/errors'
-import type { Host, Position, Revision, Sink } from '../../core/transport'
+import { currentEpoch, lastCommon } from '../../core/history'
+import type { Cursor, Epoch, Sink } from '../../core/transport'
 import { turn } from '../../core/turn'
-import { decodeHeader, decodePage, decodePayload, type Header, type Page } from './decode'
-import type { Link } from './link'
-import type { Keys } from './names'
-import { readScript, scrubScript } from './scripts'
+import { auditRefused } from './auditor'
+import type { Page } from './decode'
+import { type Current, historyOf, idOf, noHistory } from './knowledge'
+import { type Notification, type Rejected, readEntries, readNotification } from './notification'
+import { Reader } from './reader'
+import type { Found, SessionContext, Standing } from './session-context'
 
-/** A part that is read is bounded, so that the server is not held up for long. */
-const pageKeys = 1000
-const pageBytes = 1024 * 1024
-/** What arrives while the past is read waits, up to so many characters; beyond, it is read again instead. */
+/** Messages that arrive before the first part, when nothing tells a true one from others; what is dropped is read again. */
+const mostEarly = { count: 1000, length: 8 * 1024 * 1024 }
+/** Notifications that wait while the contents are read, up to so many characters; beyond, the store is read again instead. */
 const mostWaiting = 32 * 1024 * 1024
 
-/** How often a part of the items is looked for that the server may have evicted: so many at each audit. */
-const scrubKeys = 500
-
-/** What is known of a collection from one session to the next. */
-export interface Trust {
-  /** Up to which number a replica can rely on what it was told. */
-  upTo: number
-  /** Items are missing in the store: what changed is not enough, everything is to be told. */
-  whole: boolean
-  /** The keys of which that is known, and which nobody has put back. */
-  readonly missing: Set<string>
-  /** The newest revision that the store itself has named. */
-  known: Revision
-  /** The store gives numbers above this one anew: it was put back to an older copy of itself while it ran. */
-  rewound: number
-}
-
-export const newTrust = (): Trust => {
-  return { upTo: Infinity, whole: false, missing: new Set(), known: { epoch: '', n: 0 }, rewound: Infinity }
-}
-
-/** The store has named a revision. */
-export function learn(trust: Trust, known: Revision): void {
-  if (precedes(trust.known, known)) trust.known = known
-}
-
-/** What a reader has heard of from the store itself, and up to which number that still holds good. */
-export interface Known extends Revision {
-  readonly floor: number
-}
+type State =
+  | { readonly kind: 'opening'; readonly early: string[]; length: number }
+  | { readonly kind: 'filling'; waiting: Notification[]; length: number }
+  | { readonly kind: 'live' }
+  | { readonly kind: 'over' }
 
 export class Session {
-  readonly #link: Link
-  readonly #keys: Keys
-  readonly #host: Host
+  readonly #context: SessionContext
   readonly #sink: Sink
-  /** Has the store begin an epoch, where it is another than that of the last write, went back, or was never written to. */
-  readonly #found: (known?: Known) => Promise<unknown>
-  readonly #trust: Trust
-  readonly #listener = (message: string) => this.#hear(message)
-  #epoch = ''
-  /** Everything up to this number has been told. */
+  readonly #reader: Reader
+  readonly #listener = (message: string) => this.#receive(message)
+  #state: State = { kind: 'opening', early: [], length: 0 }
+  /** The epoch and history that the session began with; null if nobody has begun an epoch. */
+  #current: Current | null = null
+  #history: readonly Epoch[] = noHistory
+  /** An epoch is due, and this client may not begin it. */
+  #toleratesDue = false
+  /** Everything up to here has been told, and the store's signature there. */
   #position = 0
-  /** Notifications that came while the past is read; null when they are told at once. */
-  #waiting: Header[] | null = []
-  #waitingLength = 0
-  /** Up to here the contents were read: notifications of it may still be on their way. */
-  #readUpTo = 0
-  #over = false
-  /** The number that the last audit found, where no notification had told of it yet. */
+  #sign = ''
+  /** The last answer of the store. */
+  #provedAt = 0
+  /** A signed notification says that there are places up to here which were not told. */
+  #missing = 0
+  /** The place that the last audit found, if no notification had told of it yet. */
   #expected = 0
-  /** Up to which number the scrub has looked. */
-  #scrubbed = 0
-  #scrubbing = false
+  /** A message of another epoch arrived, which the store has not confirmed yet. */
+  #isStrange = false
+  /** Up to which place the scrub has looked, and the keys that it found missing. */
+  #scrubbed = '0'
+  readonly #evicted = new Set<string>()
 
-  constructor(
-    link: Link,
-    keys: Keys,
-    host: Host,
-    sink: Sink,
-    found: (known?: Known) => Promise<unknown>,
-    trust: Trust,
-  ) {
-    this.#trust = trust
-    this.#link = link
-    this.#keys = keys
-    this.#host = host
+  constructor(context: SessionContext, sink: Sink) {
+    this.#context = context
     this.#sink = sink
-    this.#found = found
+    this.#reader = new Reader(context.route, context.keys, context.host)
   }
 
-  async start(from: Position | null): Promise<void> {
+  async start(from: Cursor | null): Promise<void> {
     try {
-      // Subscribed first: what is written while the past is read is heard, and told after it.
-      await this.#link.subscribe(this.#keys.channel, this.#listener)
-      if (!this.#over) await this.#catchUp(from)
+      // Subscribed first: what is written while the contents are read is told after them.
+      await this.#context.route.subscribe(this.#context.keys.channel, this.#listener)
+      if (!this.#isOver) await this.#open(from)
     } catch (error) {
       this.fail(error as MemisError)
     }
   }
 
   fail(error: MemisError): void {
-    if (this.#over) return
+    if (this.#isOver) return
     this.close()
     this.#sink.stale(error)
   }
 
-  /** The keys to audit and what it should say; undefined while the past is read. */
-  get state(): { keys: Keys; epoch: string; position: number } | undefined {
-    if (this.#over || this.#waiting !== null) return undefined
-    return { keys: this.#keys, epoch: this.#epoch, position: this.#position }
+  close(): void {
+    if (this.#isOver) return
+    this.#state = { kind: 'over' }
+    this.#context.route.unsubscribe(this.#context.keys.channel, this.#listener)
   }
 
-  /** What the audit found: another state than the one it was sent with, or (undefined) the same. */
-  audited(sent: number, found?: { epoch: string; head: number; overdue: number }): void {
-    if (this.state === undefined) return
-    const head = found?.head ?? sent
-    if (found !== undefined && found.epoch !== this.#epoch)
+  /** The place that it has reached; undefined while the contents are read. */
+  get state(): Standing | undefined {
+    if (this.#state.kind !== 'live') return undefined
+    const { keys } = this.#context
+    return { keys, current: this.#current?.text ?? '', n: this.#position, sign: this.#sign }
+  }
+
+  /** The answer of the store: it has something else than what was asked, or (undefined) the same. */
+  audited(asked: Standing, found: Found | undefined, isQuestion: boolean): void {
+    const { knowledge, host } = this.#context
+    if (this.#state.kind !== 'live' || asked.current !== (this.#current?.text ?? '')) return
+    if (found !== undefined && found.error !== '') return host.report(auditRefused(found.error))
+    const { head, sign } = found ?? { head: asked.n, sign: asked.sign }
+    if (found !== undefined && found.current !== asked.current && !(found.current === '' && this.#toleratesDue)) {
       return this.fail(outOfTouch('the store began another epoch'))
-    if (head < sent) {
-      this.#distrust(head)
-      return this.fail(outOfTouch(`the store is at ${head}, where ${sent} was told`))
     }
-    learn(this.#trust, { epoch: this.#epoch, n: head })
-    // A notification may be on its way: only when the next audit comes and it has not, was it lost.
-    if (this.#position < this.#expected) return this.fail(outOfTouch('a notification was lost'))
-    this.#expected = head
-    // Who may only read leaves the marks that are due to the others.
-    if (found !== undefined && found.overdue > 0) this.#found().catch(() => {})
-    if (this.#position >= head) this.#sink.live(this.#position)
+    if (head < asked.n || (head === asked.n && sign !== asked.sign)) return this.#wentBack(head, sign)
+    if (this.#isStrange) this.#report('UNTRUSTED', 'a notification of an epoch that the store does not confirm')
+    this.#isStrange = false
+    if (this.#current !== null) knowledge.learn({ epoch: this.#current.id, n: head, sign })
+    this.#provedAt = this.#context.clock.now()
+    const isLost = this.#position < this.#missing || (!isQuestion && this.#position < this.#expected)
+    if (isLost) return this.fail(outOfTouch('a notification was lost'))
+    // A notification may be on its way: it was lost only if the next audit comes, and it has not.
+    if (!isQuestion) this.#expected = head
+    if (found?.hasOverdue && !host.readOnly) this.#context.keep().catch(() => {})
+    if (this.#position >= head) this.#sink.live(this.#cursor)
   }
 
   /** Looks for a part of the items that the server may have evicted. */
   async scrub(): Promise<void> {
-    if (this.state === undefined || this.#scrubbing) return
-    const { log, ttl, items } = this.#keys
-    this.#scrubbing = true
+    if (this.#state.kind !== 'live') return
     try {
-      const args = [String(this.#scrubbed), String(scrubKeys), items]
-      const [reached, missing] = (await this.#link.run(scrubScript, [log, ttl], args)) as [number, string[]]
+      const { reached, entries } = await this.#reader.missing(this.#scrubbed, this.#history)
+      if (this.#isOver) return
       this.#scrubbed = reached
-      const news = missing.filter((key) => !this.#trust.missing.has(key))
-      if (news.length === 0 || this.state === undefined) return
-      for (const key of news) this.#trust.missing.add(key)
-      this.#trust.whole = true
-      this.fail(outOfTouch('the store evicted items'))
+      const news = entries.filter(({ key }) => !this.#evicted.has(key))
+      for (const { key } of news) this.#evicted.add(key)
+      if (news.length > 0) this.#sink.entries(news)
     } catch {
       // The audit tells of what fails.
-    } finally {
-      this.#scrubbing = false
     }
   }
 
-  close(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#waiting = null
-    this.#link.unsubscribe(this.#keys.channel, this.#listener)
+  get #isOver(): boolean {
+    return this.#state.kind === 'over'
   }
 
-  async #catchUp(since: Position | null): Promise<void> {
-    const from: Position | null = since !== null && this.#trust.whole ? { ...since, whole: true } : since
-    let page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
-    const { known, rewound } = this.#trust
-    if (page.moved || rewound < Infinity || precedes({ epoch: epochOf(page), n: page.head }, known)) {
-      const floor = Math.min(rewound, known.n)
-      // Who may only read goes without.
-      await this.#found(known.epoch === '' ? undefined : { ...known, floor }).catch(() => {})
-      page = await this.#read(from?.n ?? 0, from === null ? Infinity : 0)
-    }
-    if (this.#over) return
-    this.#trust.known = { epoch: epochOf(page), n: page.head }
-    this.#trust.rewound = Infinity
-    const { after, common } = resume(from, { ...page, head: Math.min(page.head, this.#trust.upTo) })
-    // What was gone before the first part need not be told where everything is; what goes from now on must.
-    // A replica with a history that parted from this one must know also of what has gone since.
-    let present = 0
-    if (after === null) present = from === null || common === Infinity ? page.head : common
-    if (after === null && from !== null) page = await this.#read(0, present)
-    if (this.#over) return
-    this.#epoch = epochOf(page)
-    this.#sink.begin(after === null ? 'whole' : 'delta', this.#epoch, common)
+  get #cursor(): Cursor {
+    return { epoch: currentEpoch(this.#history).id, n: this.#position, memo: this.#history }
+  }
+
+  async #open(from: Cursor | null): Promise<void> {
+    const { knowledge } = this.#context
+    const known = historyOf(from)
+    const page = await this.#firstPage(from, known)
+    if (this.#isOver) return
+    knowledge.setHistory(page.current, page.epochs)
+    this.#history = page.current === '' ? noHistory : knowledge.history
+    this.#current = page.current === '' ? null : knowledge.current
+    this.#toleratesDue = page.isDue
+    if (this.#current !== null) knowledge.accept({ epoch: this.#current.id, n: page.head, sign: page.sign })
+    const common = from === null ? null : (lastCommon(this.#history, known, from.n)?.n ?? 0)
+    const isDelta = from !== null && common === from.n && from.n >= page.forgotten && from.n <= page.head
+    // A snapshot need not tell tombstones, except those that are placed after it began.
+    const present = common === null ? page.head : isDelta ? 0 : common
+    const first = from === null || isDelta ? page : await this.#reader.page(0, present)
+    if (this.#isOver) return
+    this.#becomeFilling()
+    this.#sink.begin(isDelta ? 'delta' : 'snapshot', this.#history)
+    await this.#fill(first, present)
+  }
+
+  /** Reads what was placed after the cursor. Has the store begin an epoch before, if one is due. */
+  async #firstPage(from: Cursor | null, known: readonly Epoch[]): Promise<Page> {
+    const { knowledge, host } = this.#context
+    const read = () => this.#reader.page(from?.n ?? 0, from === null ? Infinity : 0, true)
+    // Own writes may be answered while this is read: the store can only be held to what it had said before.
+    const { newest } = knowledge
+    const page = await read()
+    const epoch = idOf(page.current)
+    const isOutdone = knowledge.isOutdone({ epoch, n: page.head, sign: page.sign }, newest)
+    if (host.readOnly || !(page.isDue || isOutdone)) return page
+    const isFork = newest.epoch > epoch && known.some(({ id }) => id === epoch)
+    // A client that may only read goes on without.
+    await this.#context.keep(isFork ? newest.epoch : undefined).catch(() => {})
+    return read()
+  }
+
+  /** From now on messages can be told from others: those that waited unread are read. */
+  #becomeFilling(): void {
+    const early = this.#state.kind === 'opening' ? this.#state.early : []
+    this.#state = { kind: 'filling', waiting: [], length: 0 }
+    for (const message of early) this.#receive(message)
+  }
+
+  /** Tells a part and those after it, up to the end of the log, and what waits behind it. */
+  async #fill(first: Page | null, present: number): Promise<void> {
+    let page = first ?? (await this.#reader.page(this.#position, present))
     for (;;) {
+      if (this.#isOver) return
+      if (page.current !== (this.#current?.text ?? '')) return this.fail(outOfTouch('the store began another epoch'))
       // The server reads on while this part is told: node-redis sends in the next turn of the event loop.
-      const next = page.reached < page.head ? this.#read(page.reached, present) : null
-      next?.catch(() => {}) // heard below, unless this part ends the session
+      const next = page.reached < page.head ? this.#reader.page(page.reached, present) : null
+      next?.catch(() => {}) // awaited below, unless this part ends the session
       if (next !== null) await turn()
-      if (this.#over) return
-      this.#sink.changes(page.changes())
-      if (this.#over) return
+      if (this.#isOver) return
+      this.#sink.entries(this.#reader.entries(page, this.#history))
+      if (this.#isOver) return
       this.#position = page.reached
-      if (next === null && this.#tellWaiting(page.head)) return
-      page = await (next ?? this.#read(this.#position, present))
-      if (this.#over) return
-      if (epochOf(page) !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
+      this.#provedAt = this.#context.clock.now()
+      if (next === null && this.#join(page)) return
+      page = await (next ?? this.#reader.page(this.#position, present))
     }
   }
 
-  /** Ends the catching up, unless what waits does not join on: then there is more to read first. */
-  #tellWaiting(head: number): boolean {
-    const waiting = (this.#waiting ?? []).filter((header) => header.last > head)
-    const whole = this.#waitingLength <= mostWaiting // else the last of them are missing
-    const joins = whole && waiting.every((header, i) => header.first <= (waiting[i - 1]?.last ?? head) + 1)
-    this.#waiting = joins ? null : []
-    this.#waitingLength = 0
-    if (!joins) return false
-    this.#readUpTo = head
-    this.#trust.upTo = Infinity
-    this.#trust.whole = false
-    this.#sink.live(head)
-    for (const header of waiting) this.#tell(header)
+  /** Ends the filling, unless what waits does not follow on: then there is more to read first. */
+  #join({ head, sign }: Page): boolean {
+    const state = this.#state
+    if (state.kind !== 'filling') return true
+    const waiting = state.waiting.filter(({ last }) => last > head)
+    const isComplete = state.length <= mostWaiting // otherwise the last of them are missing
+    const follows = isComplete && waiting.every(({ first }, i) => first <= (waiting[i - 1]?.last ?? head) + 1)
+    state.waiting = []
+    state.length = 0
+    if (!follows) return false
+    this.#sign = sign
+    this.#expected = 0
+    this.#missing = 0
+    this.#state = { kind: 'live' }
+    this.#context.route.proved()
+    this.#sink.live(this.#cursor)
+    for (const notification of waiting) this.#tell(notification)
     return true
   }
 
-  /** A part of what was written after a number; what is gone is told if its number is above `present`. */
-  async #read(after: number, present: number): Promise<Page> {
-    const { meta, log, ttl, origins, items } = this.#keys
-    const upTo = Math.min(present, Number.MAX_SAFE_INTEGER)
-    const args = [String(after), String(upTo), String(pageKeys), String(pageBytes), items]
-    const page = decodePage(await this.#link.run(readScript, [meta, log, ttl, origins], args))
-    if (page.layout === '1') return page
-    throw new MemisError('UNSUPPORTED_STORE', `the collection has layout ${page.layout}, this memis knows layout 1`)
-  }
-
-  /** Called by node-redis, where a throw would lose the notifications that came with this one. */
-  #hear(message: string): void {
-    if (this.#over) return
+  /** Called by node-redis: a throw would lose the messages that came with this one. */
+  #receive(message: string): void {
     try {
-      if (this.#link.overslept()) return
-      const header = decodeHeader(message)
-      if (header === undefined) {
-        this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a message that is not of memis`))
-      } else if (this.#waiting === null) this.#tell(header)
-      else if (this.#waitingLength <= mostWaiting) {
-        this.#waiting.push(header)
-        this.#waitingLength += message.length
+      const state = this.#state
+      if (state.kind === 'over' || this.#context.route.overslept()) return
+      if (state.kind === 'opening') {
+        if (state.early.length >= mostEarly.count || state.length >= mostEarly.length) return
+        state.early.push(message)
+        state.length += message.length
+        return
+      }
+      const notification = this.#current === null ? 'strange' : readNotification(message, this.#current)
+      if (typeof notification === 'string') return this.#reject(notification)
+      if (state.kind === 'live') return this.#tell(notification)
+      if (state.length <= mostWaiting && notification.last > this.#position) {
+        state.waiting.push(notification)
+        state.length += message.length
       }
     } catch (error) {
       this.fail(outOfTouch('a notification could not be handled', error))
     }
   }
 
-  /**
-   * What was told above this number is not what the store has there, or will have by the time that it is read again. Where the
-   * store itself has named a number above it, it went back. Else what was told was not the store's, and is not to be relied on.
-   */
-  #distrust(n: number): void {
-    const { known } = this.#trust
-    if (this.#epoch === known.epoch && n < known.n) this.#trust.rewound = n
-    else this.#trust.upTo = n
+  #reject(why: Rejected): void {
+    if (why === 'foreign') return this.#report('UNDECODABLE', 'a message that is not a notification of memis')
+    if (why === 'unsigned') return this.#report('UNTRUSTED', 'a notification that the store did not sign')
+    // Nobody but the store can tell whether it began that epoch.
+    this.#isStrange = true
+    this.#ask()
   }
 
-  #tell(header: Header): void {
-    if (this.#over) return
-    const { epoch, first, last } = header
-    if (epoch !== this.#epoch) return this.fail(outOfTouch('the store began another epoch'))
-    if (last <= this.#readUpTo) return
-    if (first <= this.#position) {
-      this.#distrust(first - 1)
-      return this.fail(outOfTouch(`the change ${first} was told twice`))
-    }
+  /** A notification that the store signed. */
+  #tell(notification: Notification): void {
+    if (this.#isOver || this.#current === null) return
+    const { knowledge, host } = this.#context
+    const { first, last, sign, before } = notification
+    if (first <= this.#position) return this.#tellOld(notification)
     if (first > this.#position + 1) {
-      return this.fail(outOfTouch(`the changes ${this.#position + 1} to ${first - 1} were not heard of`))
+      this.#missing = Math.max(this.#missing, first - 1)
+      return this.#ask()
     }
-    const changes = decodePayload(header)
-    if (changes === undefined) {
-      this.#host.report(new MemisError('UNDECODABLE', `${this.#keys.channel}: a notification that is not of memis`))
+    if (before !== this.#sign.slice(0, 16)) return this.#wentBack(this.#position, `${before}…`)
+    if (notification.isQuiet) return this.#readOn()
+    const entries = readEntries(notification, this.#current.id, host.maxItemBytes)
+    if (entries === undefined) {
+      this.#report('UNDECODABLE', 'a notification that is not in the form of memis')
       return this.fail(outOfTouch('a notification could not be decoded'))
     }
     this.#position = last
-    if (this.#trust.missing.size > 0) for (const { key } of changes) this.#trust.missing.delete(key)
-    this.#sink.changes(changes)
-    if (!this.#over) this.#sink.live(last)
+    this.#sign = sign
+    knowledge.remember(first, last, sign)
+    knowledge.learn({ epoch: this.#current.id, n: last, sign })
+    if (this.#evicted.size > 0) for (const { key } of entries) this.#evicted.delete(key)
+    this.#sink.entries(entries, notification.isAtomic)
+    // Notifications prove nothing if the store no longer answers.
+    const isProved = this.#context.clock.now() - this.#provedAt <= host.livenessTimeout
+    if (!this.#isOver && isProved) this.#sink.live(this.#cursor)
+  }
+
+  /** It is of places that were told before: a replay, or the store went back and takes them a second time. */
+  #tellOld({ first, last, sign }: Notification): void {
+    const { knowledge } = this.#context
+    const relation = knowledge.compare(first, last, sign)
+    if (relation === 'replay') return
+    if (relation === undefined) return this.#ask()
+    knowledge.common = Math.min(knowledge.common ?? Infinity, relation.common)
+    this.fail(outOfTouch(`the store took the place ${first} a second time`))
+  }
+
+  /** The contents were too large to be sent. */
+  #readOn(): void {
+    this.#state = { kind: 'filling', waiting: [], length: 0 }
+    this.#fill(null, 0).catch((error: MemisError) => this.fail(error))
+  }
+
+  /** The store has less than it told, or something else. */
+  #wentBack(head: number, sign: string): void {
+    const { knowledge } = this.#context
+    knowledge.wentBack({ epoch: this.#current?.id ?? '', n: head, sign })
+    this.fail(outOfTouch(`the store is at ${head}, and had told ${this.#position}`))
+  }
+
+  #ask(): void {
+    if (this.#state.kind !== 'live') return
+    const { knowledge, clock } = this.#context
+    if (knowledge.mayAsk(clock.now())) this.#context.ask()
+  }
+
+  #report(code: 'UNDECODABLE' | 'UNTRUSTED', what: string): void {
+    this.#context.host.report(
+      new MemisError(code, `${what} arrived; it was ignored`, { collection: this.#context.keys.channel }),
+    )
   }
 }
-
-const epochOf = (page: Page): string => page.epochs.at(-1)?.id ?? ''

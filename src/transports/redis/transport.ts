@@ -1,64 +1,65 @@
 /** The transport to Redis 7.0 or newer, or Valkey. */
 // biome-ignore lint/suspicious/noTsIgnore: an error is expected only where the package is missing
 // @ts-ignore: redis is an optional peer; without it these types are any
-import type { RedisClientOptions, RedisClientType } from 'redis'
-import { systemClock } from '../../core/clock'
-import { MemisError, quote, withStored } from '../../core/errors'
-import type { Batch, Host, Lack, Place, Position, Sink, Transport, Watch, Written } from '../../core/transport'
-import { decodeWritten } from './decode'
-import { encodeBatch } from './encode'
+import type { RedisClientType } from 'redis'
+import { type Clock, systemClock } from '../../core/clock'
+import { MemisError, withStored } from '../../core/errors'
+import { isEpochId } from '../../core/history'
+import type {
+  Batch,
+  CollectionId,
+  Cursor,
+  Entry,
+  Host,
+  Lack,
+  Merged,
+  Outcome,
+  Revision,
+  Sink,
+  Transport,
+  Watch,
+} from '../../core/transport'
+import { Auditor } from './auditor'
+import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decode'
+import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, sha1, wholeMs } from './encode'
+import { says } from './errors'
+import { Knowledge, parseCurrent } from './knowledge'
 import { Link } from './link'
-import { type Keys, keysOf } from './names'
-import { auditScript, clearScript, writeScript } from './scripts'
-import { type Known, learn, newTrust, Session, type Trust } from './session'
+import { collectionKeys, type Keys, keysOf } from './names'
+import { prototypeOf, type RedisOptions } from './options'
+import type { Route } from './route'
+import { clearScript, deleteScript, keepScript, mergeScript, type Script, setScript, writeScript } from './scripts'
+import { Session } from './session'
 
-/** What memis must own: its own queue, its own reconnecting, its own names of keys, replies as they come. */
-const owned = [
-  'disableOfflineQueue',
-  'commandsQueueMaxLength',
-  'pingInterval',
-  'keyPrefix',
-  'readonly',
-  'clientSideCache',
-  'emitInvalidate',
-  'commandOptions',
-] as const
-const ownedBySocket = ['reconnectStrategy', 'socketTimeout'] as const
-
-type Native = Omit<RedisClientOptions, (typeof owned)[number]>
-
-export type RedisOptions =
-  /** Everything that node-redis's createClient takes, but for what memis must own. Default: localhost:6379. */
-  | ({ transport: 'redis'; client?: undefined } & Native)
-  /** A client of node-redis, which memis duplicates, never commands and never closes. */
-  // biome-ignore lint/suspicious/noExplicitAny: of whatever modules and scripts
-  | { transport: 'redis'; client: RedisClientType<any, any, any, any, any> }
+export type { RedisOptions }
 
 /** Deletes of a clear that one call of a script makes. */
 const clearStep = 1000
-
-const { setInterval, clearInterval } = globalThis
+/** For so long after a full script the shortened one may rely on what that one has checked (ms). */
+const checkedFor = 1000
+/** Collections that nobody follows, of which the newest place is remembered. */
+const mostIdle = 1000
 
 class RedisTransport implements Transport {
   readonly name = 'redis'
   readonly lacks: readonly Lack[] = []
-  readonly clock = systemClock
+  readonly clock: Clock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
-  readonly pipelines = true
-  /** Never connected, only duplicated. Null where the package is missing. */
+  /** Never connected, only duplicated. Null if the package is missing. */
   readonly #prototype: RedisClientType | null
   readonly #sessions = new Set<Session>()
-  readonly #trust = new Map<string, Trust>()
+  /** By channel. Collections that nobody follows are forgotten, oldest first. */
+  readonly #knowledge = new Map<string, Knowledge>()
+  /** The secrets of the epochs that this client begins are made of it. */
+  readonly #seed = crypto.randomUUID() + crypto.randomUUID()
   #host!: Host
-  #link: Link | null = null
-  #timer: NodeJS.Timeout | undefined
-  #isAuditing = false
-  /** The audit has to ask for each collection by itself. */
-  #isClustered = false
+  #route: Route | null = null
+  #auditor: Auditor | null = null
 
-  constructor(prototype: RedisClientType | null) {
+  constructor(prototype: RedisClientType | null, clock: Clock) {
     this.#prototype = prototype
+    this.clock = clock
   }
 
   open(host: Host): void {
@@ -69,173 +70,226 @@ class RedisTransport implements Transport {
       Promise.resolve().then(() => host.down(error))
       return
     }
-    this.#link = new Link(this.#prototype, host, {
+    const link: Link = new Link(this.#prototype, this.clock, host, {
       up: () => {
-        this.#timer = setInterval(() => this.#audit(), host.auditInterval)
+        this.#auditor = new Auditor(link, this.clock, host, this.#sessions)
         host.up()
       },
       down: (error) => {
-        clearInterval(this.#timer)
+        this.#auditor?.stop()
         for (const session of [...this.#sessions]) session.fail(error)
         host.down(error)
       },
     })
+    this.#route = link
   }
 
-  async write(place: Place, batch: Batch): Promise<Written> {
-    // Where the package is missing the link is never up, and nobody calls.
-    const link = this.#link as Link
-    const keys = this.#keys(place)
-    if (batch.writes[0]?.kind === 'clear') return this.#clear(link, keys, batch)
-    const { items, args } = encodeBatch(keys.items, batch)
-    const names = [...this.#names(keys, batch), ...items]
-    const reply = await link.run(writeScript, names, [...this.#opening(keys, batch), ...args])
-    const written = decodeWritten(reply, batch)
-    const trust = this.#trust.get(keys.channel)
-    if (trust !== undefined) learn(trust, { epoch: written.epoch, n: written.last })
-    return written
+  async write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]> {
+    const at = this.#at(id)
+    if (batch.writes[0]?.kind === 'clear') return [await this.#clear(at, batch)]
+    const lone = loneSetOf(batch)
+    const outcome = lone && this.#isHot(at) ? await this.#set(at, batch, lone) : undefined
+    if (outcome !== undefined) return [outcome]
+    const hasDeletes = batch.writes.some(({ kind }) => kind === 'delete')
+    if (!batch.writes.some(({ kind }) => kind === 'set')) return this.#batch(at, batch, deleteScript)
+    return this.#batch(at, batch, writeScript).catch((error) => {
+      // Deletes make room.
+      if (says(error, 'OOM') && hasDeletes && !batch.isAtomic) return this.#batch(at, batch, deleteScript, true)
+      throw error
+    })
   }
 
-  watch(place: Place, from: Position | null, sink: Sink): Watch {
-    const keys = this.#keys(place)
-    const link = this.#link as Link // as above
-    const found = (known?: Known) => this.#found(link, keys, known)
-    const trust = this.#trust.get(keys.channel) ?? newTrust()
-    this.#trust.set(keys.channel, trust)
-    const session = new Session(link, keys, this.#host, sink, found, trust)
+  async merge(id: CollectionId, base: Revision, entries: readonly Entry[]): Promise<readonly Merged[]> {
+    const at = this.#at(id)
+    const merged = new Map<Entry, Merged>()
+    for (let rest = entries; rest.length > 0; rest = rest.filter((entry) => !merged.has(entry))) {
+      const { items, args } = encodeMerge(at.keys.items, rest)
+      const names = [...collectionKeys(at.keys), ...items]
+      const head = [base.epoch, String(base.n), String(this.#host.maxItemBytes)]
+      const reply = (await this.#run(at, mergeScript, names, [...head, ...args])) as string[]
+      at.known.setHistory(reply[6] ?? '', reply[7] ?? '')
+      const answer = decodeMerged(reply, at.known.history, () => {})
+      at.known.learn(answer.head)
+      for (const [i, each] of answer.merged.entries()) if (each !== undefined) merged.set(rest[i] as Entry, each)
+    }
+    return entries.map((entry) => merged.get(entry) as Merged)
+  }
+
+  watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch {
+    const at = this.#at(id)
+    const { keys, known, route } = at
+    const { clock } = this
+    const context = {
+      ...{ route, clock, host: this.#host, keys, knowledge: known },
+      keep: (after = '') => this.#keep(at, after, known.epochIds),
+      ask: () => void this.#auditor?.ask(session),
+    }
+    const session: Session = new Session(context, sink)
     this.#sessions.add(session)
+    known.sessions++
     session.start(from)
     return {
       close: () => {
-        this.#sessions.delete(session)
+        if (this.#sessions.delete(session)) known.sessions--
         session.close()
       },
     }
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer)
-    this.#link?.close()
+  async beginEpoch(id: CollectionId, after: string): Promise<boolean> {
+    if (!isEpochId(after)) return false
+    return this.#keep(this.#at(id), after, '').then(
+      () => true,
+      (error) => {
+        if (says(error, 'MEMISEPOCH')) return false
+        throw error
+      },
+    )
   }
 
-  /** Finds what no notification tells: one small request for all collections. */
-  async #audit(): Promise<void> {
-    const asked = [...this.#sessions].flatMap((session) => (session.state ? [{ session, ...session.state }] : []))
-    // One at a time: answers that come together would count a notification on its way as lost.
-    if (asked.length === 0 || this.#isAuditing) return
-    this.#isAuditing = true
-    const ask = async (some: typeof asked) => {
-      const states = some.map(({ epoch, position }) => `${epoch} ${position}`)
-      const names = some.flatMap(({ keys: { meta, log, ttl } }) => [meta, log, ttl])
-      const args = [String(this.#host.retention), ...states]
-      const differing = (await this.#link?.run(auditScript, names, args)) as [number, string, string, number][]
-      const found = new Map(differing.map(([i, epoch, head, overdue]) => [i, { epoch, head: Number(head), overdue }]))
-      for (const [i, { session, position }] of some.entries()) {
-        session.audited(position, found.get(i))
-        if (this.#link?.mayEvict) session.scrub()
+  async close(): Promise<void> {
+    this.#auditor?.stop()
+    this.#route?.close()
+  }
+
+  /** The keys of a collection, and what this client knows of it. */
+  #at(id: CollectionId): At {
+    const keys = keysOf(id, this.#prototype?.options.database ?? 0)
+    const known = this.#knowledge.get(keys.channel) ?? new Knowledge()
+    // To the end: the longest unused is forgotten first.
+    this.#knowledge.delete(keys.channel)
+    this.#knowledge.set(keys.channel, known)
+    if (this.#knowledge.size > mostIdle + this.#sessions.size) {
+      for (const [channel, { sessions }] of this.#knowledge) {
+        if (sessions > 0) continue
+        this.#knowledge.delete(channel)
+        break
       }
     }
-    try {
-      if (this.#isClustered) await Promise.all(asked.map((one) => ask([one])))
-      else await ask(asked)
-    } catch (error) {
-      // A cluster, even of one node, has no script look at more than one slot.
-      this.#isClustered ||= (error as MemisError).message.includes('CROSSSLOT')
-      if (this.#isClustered) return
-      // Without an answer nothing is proved, and the age in `freshness` tells; a dead link is the heartbeat's to find.
-      if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
-    } finally {
-      this.#isAuditing = false
+    // If the package is missing the link is never up, and nobody calls.
+    return { keys, known, route: this.#route as Route }
+  }
+
+  async #batch(at: At, batch: Batch, script: Script, setsNothing = false): Promise<readonly Outcome[]> {
+    const { keys, known } = at
+    const { items, args } = encodeBatch(keys.items, batch, setsNothing)
+    const names = [...collectionKeys(keys), keys.writer(batch.writer), ...items]
+    const conflicts: (Entry | null)[] = []
+    for (;;) {
+      const head = [String(batch.sequence), this.#remember, String(conflicts.length), String(this.#host.maxItemBytes)]
+      const reply = await this.#run(at, script, names, [...head, ...args])
+      const [answer, age, told, isBehind, current, epochs] = reply as [string, string, string, number, string, string]
+      known.setHistory(current, epochs)
+      if (isBehind === 1) known.checked.until = 0
+      const decoded = decodeAnswer(answer, age)
+      if (age === '-') known.learn(decoded.head)
+      const entries = JSON.parse(told) as unknown[]
+      for (const each of entries) {
+        conflicts.push(each === null ? null : decodeEntry(each, known.history, () => {}))
+      }
+      // Large ones come in several answers.
+      const expected = decoded.codes.split('c').length - 1
+      if (conflicts.length >= expected || entries.length === 0) return decodeOutcomes(decoded, batch, conflicts)
     }
   }
 
-  /** A batch without writes: the store begins an epoch where one is due, and removes marks that are old. */
-  #found(link: Link, keys: Keys, known?: Known): Promise<unknown> {
-    const batch = { writer: 'none', sequence: 1, writes: [] }
-    const past = known === undefined ? '' : `<${known.epoch} ${known.n} ${known.floor}`
-    return link.run(writeScript, this.#names(keys, batch), [...this.#opening(keys, batch), '[]', past])
+  /** Runs a script that writes, with the arguments that all of them are given. */
+  async #run(at: At, script: Script, names: readonly string[], args: readonly string[]): Promise<unknown> {
+    if (this.#host.readOnly) {
+      throw new MemisError('READ_ONLY', 'the client was made with `readOnly: true`', { stored: 'no' })
+    }
+    const { keys, known, route } = at
+    const { checked } = known
+    const isFirst = checked.generation !== route.generation || this.clock.now() >= checked.until
+    const { generation } = route
+    const opening = [keys.channel, String(this.#host.retention), this.#seed, known.claim, known.current?.text ?? '']
+    try {
+      const reply = await route.run(script, names, [...opening, isFirst ? '1' : '', ...args])
+      if (isFirst) Object.assign(checked, { generation, until: this.clock.now() + checkedFor })
+      route.proved()
+      return reply
+    } catch (error) {
+      checked.until = 0
+      if (says(error, 'MEMISBEHIND') && script !== keepScript) {
+        // The caller's epoch is lost: the store is to begin one that sorts after it, before anything else is accepted.
+        await this.#keep(at, known.newest.epoch, known.epochIds).catch(() => {})
+      }
+      throw error
+    }
   }
 
-  async #clear(link: Link, keys: Keys, batch: Batch): Promise<Written> {
-    const names = this.#names(keys, batch)
-    const opening = this.#opening(keys, batch)
-    let upTo = '-1'
+  /** The store was checked a moment ago, and by this connection. */
+  #isHot({ known, route }: At): boolean {
+    const { checked, current, newest, common } = known
+    if (checked.generation !== route.generation || this.clock.now() >= checked.until) return false
+    return current !== null && newest.epoch === current.id && common === null
+  }
+
+  /** The outcome of a lone set; undefined if it is one for the full script. */
+  async #set({ keys, known, route }: At, batch: Batch, write: LoneSet): Promise<Outcome | undefined> {
+    const encoded = encodeLoneSet(write)
+    const { current, newest } = known
+    if (encoded === undefined || current === null || this.#host.readOnly) return undefined
+    const { payload, fields } = encoded
+    const ttl = write.ttlMs === null ? '0' : String(wholeMs(write.ttlMs))
+    const names = [keys.meta, keys.log, keys.ttl, keys.writer(batch.writer), keys.items + write.key]
+    const args = [
+      ...[keys.channel, String(batch.sequence), current.text, String(newest.n), newest.sign, current.id],
+      ...[current.secret, write.key, ttl, String(this.#host.retention), this.#remember, payload, sha1(payload)],
+    ]
+    const reply = await route.run(setScript, names, [...args, ...fields]).catch((error) => {
+      known.checked.until = 0
+      throw error
+    })
+    if (typeof reply !== 'string') {
+      known.checked.until = 0
+      return undefined
+    }
+    const [n, existed, sign = '-'] = reply.split(' ')
+    known.learn({ epoch: current.id, n: Number(n), sign })
+    route.proved()
+    return { epoch: current.id, n: Number(n), existed: existed === '1' }
+  }
+
+  async #clear(at: At, batch: Batch): Promise<Outcome> {
+    const { keys, known } = at
+    const names = [...collectionKeys(keys), keys.writer(batch.writer)]
+    let existed = false
     for (let after = '0'; ; ) {
-      const part = link.run(clearScript, names, [...opening, keys.items, after, upTo, String(clearStep)])
-      const reply = await part.catch((error: MemisError) => {
-        // Refused as it may be, the parts before it were taken.
+      const part = this.#run(at, clearScript, names, [String(batch.sequence), this.#remember, after, String(clearStep)])
+      const reply = (await part.catch((error: MemisError) => {
+        // Though it is refused, the parts before it were accepted.
         throw after === '0' ? error : withStored(error, 'unknown')
-      })
-      const [epoch = '', end = '', reached = ''] = String(reply).split(' ')
-      if (reached === end) return { epoch, outcomes: [{ n: Number(end) + 1, existed: false }] }
-      upTo = end
+      })) as [string, string, string, number, string, string]
+      const [epoch, reached, place, hadSome, head, sign] = reply
+      known.learn({ epoch, n: Number(head), sign })
+      existed ||= hadSome === 1
+      if (place !== '') return { epoch, n: Number(place), existed }
       after = reached
     }
   }
 
-  #keys(place: Place): Keys {
-    return keysOf(place, this.#prototype?.options.database ?? 0)
+  async #keep(at: At, after: string, ids: string): Promise<void> {
+    const [current = '', epochs = ''] = (await this.#run(at, keepScript, collectionKeys(at.keys), [
+      after,
+      ids,
+    ])) as string[]
+    if (parseCurrent(current) !== null) at.known.setHistory(current, epochs)
   }
 
-  /** The keys that every writing script is given. */
-  #names(keys: Keys, { writer }: Batch): string[] {
-    return [keys.meta, keys.log, keys.ttl, keys.writer(writer), keys.origins]
+  /** How long a writer is remembered (ms). A batch may come late by as long as a connection holds it back: much longer than it may be retried. */
+  get #remember(): string {
+    return String(Math.max(600_000, 4 * this.#host.writeTimeout))
   }
+}
 
-  /** The arguments that every writing script is given. */
-  #opening(keys: Keys, { sequence, follows }: Batch): string[] {
-    const { retention, writeTimeout } = this.#host
-    // A batch may come late by as long as a connection holds it back: remember its writer for much longer.
-    const remember = Math.max(600_000, 4 * writeTimeout)
-    return [
-      keys.channel,
-      follows === undefined ? String(sequence) : `${sequence} ${follows}`,
-      crypto.randomUUID().slice(0, 8),
-      String(retention),
-      String(remember),
-    ]
-  }
+interface At {
+  readonly keys: Keys
+  readonly known: Knowledge
+  readonly route: Route
 }
 
 /** @throws MemisError `INVALID_OPTION` */
-export function redisTransport(options: Omit<RedisOptions, 'transport'>): Transport {
-  const { client, ...native } = options as { client?: RedisClientType } & Native & { socket?: object }
-  for (const name of owned) if (name in native) throw invalid(`the option ${name} of node-redis is memis's own to set`)
-  if (native.socket !== undefined && (typeof native.socket !== 'object' || native.socket === null)) {
-    throw invalid('the option socket of node-redis must be an object')
-  }
-  for (const name of ownedBySocket) {
-    if (name in (native.socket ?? {})) throw invalid(`the option socket.${name} of node-redis is memis's own to set`)
-  }
-  if (client === undefined) return new RedisTransport(makePrototype(native))
-  if (Object.keys(native).length > 0) {
-    throw invalid(
-      `with a client of your own, node-redis takes no other option; there is ${Object.keys(native).map(quote)}`,
-    )
-  }
-  if (typeof client?.duplicate !== 'function' || !('socketEpoch' in client)) {
-    throw invalid("client must be what node-redis's createClient gives; a cluster, pool or sentinel cannot serve yet")
-  }
-  if (client.options?.keyPrefix !== undefined)
-    throw invalid("a client with a keyPrefix cannot serve: use memis's prefix")
-  return new RedisTransport(client)
+export function redisTransport(options: Omit<RedisOptions, 'transport'>, clock: Clock = systemClock): Transport {
+  return new RedisTransport(prototypeOf(options), clock)
 }
-
-function makePrototype(options: Native): RedisClientType | null {
-  let redis: typeof import('redis')
-  try {
-    redis = require('redis')
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'MODULE_NOT_FOUND' && message.includes("'redis'")) return null
-    throw error
-  }
-  try {
-    return redis.createClient(options as RedisClientOptions) as unknown as RedisClientType
-  } catch (error) {
-    // Neither the error nor its cause is passed on: they hold the URL, which may hold a password.
-    throw invalid(`node-redis does not take these options (${(error as NodeJS.ErrnoException).code ?? 'no code'})`)
-  }
-}
-
-const invalid = (message: string) => new MemisError('INVALID_OPTION', message)
