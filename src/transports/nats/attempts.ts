@@ -1,112 +1,96 @@
-/** The batches of each writer that are under way or go again, and what the stream has confirmed of them in whatever try. No I/O. */
-import type { Batch, Outcome, Written } from '../../core/transport'
-import type { Stored } from './messages'
+/** The last batch of each writer: what became of it by whatever attempt, and which sequences are too low. No I/O. */
+import { MemisError } from '../../core/errors'
+import { contains } from '../../core/history'
+import type { Batch, Epoch, Outcome, Revision } from '../../core/transport'
 
 export class Attempt {
   readonly batch: Batch
-  /** What came of each write; undefined where nobody knows. */
+  /** What became of each write; undefined if nobody knows. */
   readonly outcomes: (Outcome | undefined)[]
-  /** The epoch in which they count. */
-  epoch = ''
-  /** When it was handed over (performance.now()), and the server that was connected then; undefined in a cluster. */
-  readonly since = performance.now()
-  readonly server: string | undefined
-  /** What each delete found, and was to lie over, once it may have been taken. */
-  readonly found = new Map<number, Stored>()
-  /** What came of it when it was handed over first. */
-  taking!: Promise<Written>
-  /** Resolves once its messages have gone out. */
-  readonly published: Promise<void>
-  /** They have. */
-  publish!: () => void
-  isDone = false
-  /** Of those with a ttl, when they are due (performance.now()): the time that they have left counts from when they were confirmed. */
+  /** Writes on condition that may have been accepted: whether an item was there. */
+  readonly tried = new Map<number, boolean>()
+  /** The place of the mark of a clear. */
+  cleared: Revision | undefined
+  /** When the first message was sent; null if none was. */
+  sentAt: number | null = null
+  /** Of accepted items that expire: when (the clock's time). */
   readonly #deadlines = new Map<number, number>()
 
-  constructor(batch: Batch, server: string | undefined) {
+  constructor(batch: Batch) {
     this.batch = batch
-    this.server = server
     this.outcomes = new Array(batch.writes.length)
-    this.published = new Promise((resolve) => {
-      this.publish = resolve
+  }
+
+  get isSettled(): boolean {
+    return !this.outcomes.includes(undefined)
+  }
+
+  /**
+   * What was accepted by a history that the store has lost is to be written again. But not if another write of the batch follows on
+   * that key: it may have been accepted since, and must stay the last.
+   */
+  begin(history: readonly Epoch[]): void {
+    const lastOf = new Map(this.batch.writes.map((write, i) => ['key' in write ? write.key : '', i]))
+    for (const i of lastOf.values()) {
+      const outcome = this.outcomes[i]
+      if (outcome !== undefined && 'n' in outcome && !contains(history, outcome)) this.outcomes[i] = undefined
+    }
+    if (this.cleared !== undefined && !contains(history, this.cleared)) this.cleared = undefined
+  }
+
+  expires(i: number, deadline: number): void {
+    this.#deadlines.set(i, deadline)
+  }
+
+  /** The outcomes of a settled batch; items that expire with the time that is left by now. */
+  result(now: number): readonly Outcome[] {
+    const outcomes = this.outcomes as Outcome[]
+    if (this.#deadlines.size === 0) return outcomes
+    return outcomes.map((outcome, i) => {
+      const deadline = this.#deadlines.get(i)
+      return deadline === undefined || !('n' in outcome) ? outcome : { ...outcome, leftMs: deadline - now }
     })
   }
-
-  /** What came of it in an epoch that is no more has to be asked for again. */
-  begin(epoch: string): void {
-    if (epoch === this.epoch) return
-    this.epoch = epoch
-    this.outcomes.fill(undefined)
-    this.found.clear()
-  }
-
-  /** A write with a ttl is confirmed, and has so many ms left. */
-  timed(i: number, leftMs: number): void {
-    this.#deadlines.set(i, performance.now() + leftMs)
-  }
-
-  /** What came of a write: of one that was confirmed, with the time that it has left by now. */
-  outcome(i: number): Outcome | undefined {
-    const outcome = this.outcomes[i]
-    const deadline = this.#deadlines.get(i)
-    if (deadline === undefined || outcome === undefined || !('n' in outcome)) return outcome
-    return { ...outcome, leftMs: deadline - performance.now() }
-  }
-}
-
-/** What is known of a writer. */
-interface Begun {
-  /** The highest sequence that was handed over. */
-  newest: number
-  /** Batches before this one were given up, and begin nothing more. */
-  oldest: number
-  /** In their order: what has not settled, and what follows that. */
-  attempts: Attempt[]
-}
-
-export interface Try {
-  readonly attempt: Attempt
-  readonly isGivenAgain: boolean
-  /** The one that it follows. */
-  readonly before: Attempt | undefined
-  /** The one that follows it. */
-  readonly after: Attempt | undefined
 }
 
 export class Attempts {
-  readonly #writers = new Map<string, Begun>()
+  /** Writers that are silent for long are forgotten, in two generations. */
+  #young = new Map<string, Attempt>()
+  #old = new Map<string, Attempt>()
+  #rotatedAt: number
+  /** How long a batch may be repeated (ms). */
+  readonly memory: number
 
-  begin(batch: Batch, server: string | undefined): Try {
-    const { writer, sequence, follows } = batch
-    const begun = this.#writers.get(writer) ?? { newest: 0, oldest: 0, attempts: [] }
-    const isGivenAgain = begun.newest >= sequence
-    begun.newest = Math.max(begun.newest, sequence)
-    begun.oldest = Math.max(begun.oldest, follows ?? sequence)
-    const kept = begun.attempts.filter((each) => each.batch.sequence >= begun.oldest)
-    const attempt = kept.find((each) => each.batch.sequence === sequence) ?? new Attempt(batch, server)
-    begun.attempts = [...kept.filter((each) => each !== attempt), attempt].sort(inOrder)
-    this.#writers.set(writer, begun)
-    const before = follows === undefined ? undefined : kept.find((each) => each.batch.sequence === follows)
-    return { attempt, isGivenAgain, before, after: kept.find((each) => each.batch.follows === sequence) }
+  constructor(memory: number, now: number) {
+    this.memory = memory
+    this.#rotatedAt = now
   }
 
-  /** Whether what it follows was never handed over. */
-  isAhead({ writer, follows = 0 }: Batch): boolean {
-    return follows > (this.#writers.get(writer)?.newest ?? 0)
+  /** @throws MemisError `STORE_REFUSED` if the writer has sent a later batch */
+  begin(writer: string, batch: Batch): Attempt {
+    const last = this.#last(writer)
+    if (last !== undefined && last.batch.sequence > batch.sequence) {
+      throw new MemisError('STORE_REFUSED', 'a later batch of this writer was sent', { stored: 'no' })
+    }
+    const attempt = last?.batch.sequence === batch.sequence ? last : new Attempt(batch)
+    this.#young.set(writer, attempt)
+    return attempt
   }
 
-  /** What takes more than one message may find that its batch was given up meanwhile, and a newer one is under way. */
-  isGivenUp({ writer, sequence }: Batch): boolean {
-    return (this.#writers.get(writer)?.oldest ?? 0) > sequence
+  /** Whether a later batch of the writer is in flight: then this one was abandoned, and must not overwrite it. */
+  isAbandoned(writer: string, attempt: Attempt): boolean {
+    const last = this.#last(writer)
+    return last !== attempt && last?.sentAt !== null
   }
 
-  /** It has settled. What it followed may yet go again, and has to know of it. */
-  done(attempt: Attempt): void {
-    attempt.isDone = true
-    const begun = this.#writers.get(attempt.batch.writer) as Begun
-    const first = begun.attempts.findIndex(({ isDone }) => !isDone)
-    begun.attempts = first === -1 ? [] : begun.attempts.slice(first)
+  forgetOld(now: number): void {
+    if (now - this.#rotatedAt < this.memory) return
+    this.#rotatedAt = now
+    this.#old = this.#young
+    this.#young = new Map()
+  }
+
+  #last(writer: string): Attempt | undefined {
+    return this.#young.get(writer) ?? this.#old.get(writer)
   }
 }
-
-const inOrder = (one: Attempt, other: Attempt) => one.batch.sequence - other.batch.sequence

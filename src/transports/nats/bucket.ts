@@ -1,277 +1,300 @@
-/** A database's stream: made where it is missing, used as it is where it is there, and what its settings mean for memis. */
-import { currentEpoch, type Epoch } from '../../core/epochs'
-import { disconnected, MemisError } from '../../core/errors'
-import type { Host } from '../../core/transport'
-import { header } from './decode'
-import { isOvertaken, noMessage, noStream, translate } from './errors'
-import type { Answer, Link } from './link'
+/** A database's stream: made if it is missing, used as it is if it is there; and what its leader says about it. */
+import type { Clock } from '../../core/clock'
+import { disconnected, type MemisError } from '../../core/errors'
+import type { Epoch, Host } from '../../core/transport'
+import { checkConfig, ownConfig, readConfig, type StreamSettings } from './config'
+import { decodeStored, header, type Stored } from './decode'
+import { EpochList } from './epoch-list'
+import { epochOf } from './epochs'
+import { code, isOvertaken, refusal } from './errors'
+import { apiLevel, type Link } from './link'
 import type { Names } from './names'
-import { Headers, type Publisher } from './publisher'
+import type { BucketOptions } from './options'
 import { Room } from './room'
-import { nsPerMs, ServerClock } from './server-clock'
+import type { Session } from './session'
+import { Trail } from './trail'
+import type { Answer, HeaderList, Wire } from './wire'
 
-/** How a bucket is made that is not there yet. One that is there stays as it is. */
-export interface BucketOptions {
-  /** On how many servers of a cluster it lies. Default 1. */
-  readonly replicas?: number
-  /** Default `file`. */
-  readonly storage?: 'file' | 'memory'
-  /** The most bytes that it may hold. Default: no limit. */
-  readonly maxBytes?: number
-  /** On which servers. */
-  readonly placement?: { readonly cluster?: string; readonly tags?: readonly string[] }
-  readonly description?: string
+/** What everything that belongs to one transport shares. */
+export interface Context {
+  readonly link: Link
+  readonly host: Host
+  readonly clock: Clock
+  readonly options: BucketOptions
 }
 
-export interface BucketState {
-  /** Oldest first: the stream's own, and those that began when it was found to have lost its end. */
-  readonly epochs: readonly Epoch[]
-  /** The number of its last message. */
+export interface StreamState extends StreamSettings {
+  /** When the stream was created: the id of its first epoch, unless the bucket's list says otherwise. */
+  readonly created: string
+  /** The same object as long as it does not change. */
+  readonly history: readonly Epoch[]
+  /** The numbers of its last message, and of the first that it still has. */
   readonly head: number
-  /** The server removes what expires, and leaves a mark of it; else memis does. */
-  readonly expires: boolean
-  /** How long the server keeps its own marks (ms): those of clients are kept as long, whatever their retention. */
-  readonly markTtl: number
-  /** How long a replica can rely on marks (ms); 0 where some may be missing at any time. */
-  readonly retention: number
-  /** Everything older is removed (ms). */
-  readonly maxAge: number
-  /** Only the last message of each subject is kept. */
-  readonly isLastOnly: boolean
-  /** It lies on more than one server. */
-  readonly isReplicated: boolean
+  readonly first: number
 }
 
-/** A message as the stream has it. */
+/** A message as the stream stores it; headers and data in base64. */
 export interface StoredMessage {
   readonly seq: number
   readonly time: string
-  /** In base64, as is `data`. */
   readonly hdrs?: string
   readonly data?: string
 }
 
-/** Ids of messages are remembered for so long (ms), or longer: for as long as any client may write again what it wrote. */
-const shortestWindow = 30_000
 /**
- * One that vanished is made again after so many ms: nats-server 2.9 goes on deleting the files of a stream that is gone already,
- * and takes with them those of one that is made meanwhile, which goes on as if it had them.
+ * So many messages are in flight to a stream. The server drops what comes while 10,000 wait in it, of whatever client (100,000 in the
+ * newest). And what one turn of the event loop publishes holds up everything else in the process.
  */
-const remakeDelay = 500
-/**
- * nats-server 2.9 was seen to die of a question for a message of a stream that is just being made: others are told that it is
- * there before its files are. One that has no message yet is given so long (ms) before it is asked for any.
- */
-const makingDelay = 50
-
-/** So often a stream is asked for that is just being made. */
-const mostTries = 100
-
-const { setTimeout } = globalThis
+const mostInFlight = 4000
+/** If the leader is silent for so much of the liveness timeout, sessions end. */
+const silentShare = 0.8
+/** Abandoned consumers that are remembered, to be deleted later. The server removes the others by itself. */
+const mostAbandoned = 1000
+/** A server that takes longer to delete a consumer (ms) is away. */
+const longestDeleting = 1000
+/** A history that sorts before all others: of a bucket that does not exist, for a client that must not make it. */
+const nothingYet: readonly Epoch[] = [{ id: '0', floor: 0 }]
 
 export class Bucket {
-  readonly stream: string
-  readonly clock: ServerClock
-  readonly room = new Room()
-  readonly #name: string
-  readonly #link: Link
-  readonly #host: Host
-  readonly #publisher: Publisher
-  readonly #options: BucketOptions
-  #config: Answer | null = null
-  #state: BucketState | null = null
-  #asking: Promise<BucketState> | null = null
+  readonly names: Names
+  readonly context: Context
+  readonly room = new Room(mostInFlight)
+  readonly trail = new Trail()
+  readonly sessions = new Set<Session>()
+  #state: StreamState | null = null
+  /** The settings that it had, to make it again if it vanishes. */
+  #config: object | null = null
+  #asking: Promise<StreamState> | null = null
+  #askingNext: Promise<StreamState> | null = null
+  /** How often it was said that the stream may have changed, and how often by the last question that was answered. */
+  #doubts = 0
+  #settled = 0
+  readonly #epochs = new EpochList(this)
+  /** The time of its server minus the clock's (ms), or a little less. */
+  #ahead = 0
+  /** The highest number of an own message. */
+  #accepted = 0
+  #unansweredSince: number | null = null
+  readonly #abandoned = new Set<string>()
+  /** Settles when abandoned consumers are deleted, as far as can be. */
+  ending: Promise<unknown> = Promise.resolve()
+  usedAt: number
 
-  constructor({ bucket, stream }: Names, link: Link, host: Host, publisher: Publisher, options: BucketOptions) {
-    this.#name = bucket
-    this.stream = stream
-    this.clock = new ServerClock(stream, link)
-    this.#link = link
-    this.#host = host
-    this.#publisher = publisher
-    this.#options = options
+  constructor(names: Names, context: Context) {
+    this.names = names
+    this.context = context
+    this.usedAt = context.clock.now()
   }
 
-  /** What is known of it; asks, and makes it where it is missing, where nothing is. */
-  async open(): Promise<BucketState> {
-    return this.#state ?? this.refresh()
+  get wire(): Wire {
+    return this.context.link.wire
   }
 
-  /** Asks anew; makes the bucket where it is missing. */
-  refresh(): Promise<BucketState> {
-    this.#asking ??= this.#ask().finally(() => {
-      this.#asking = null
-    })
-    return this.#asking
+  /** What is known of it, asked for if nothing is. */
+  async open(): Promise<StreamState> {
+    return this.#state !== null && this.#doubts === this.#settled ? this.#state : this.refresh()
   }
 
-  /** Whether the stream is still that one. */
-  async isStill({ epochs }: BucketState): Promise<boolean> {
-    const { created } = await this.#link.ask(`STREAM.INFO.${this.stream}`)
-    return typeof created === 'string' && nanoseconds(created) === epochs[0]?.id
+  /** Asks the stream's leader. Callers during a question share the next one: what they are told must be newer than their call. */
+  refresh(): Promise<StreamState> {
+    if (this.#asking === null) {
+      this.#asking = this.#ask().finally(() => {
+        this.#asking = null
+      })
+      return this.#asking
+    }
+    this.#askingNext ??= this.#asking
+      .catch(() => {})
+      .then(() => {
+        this.#askingNext = null
+        return this.refresh()
+      })
+    return this.#askingNext
   }
 
-  /** A message by the word of the stream's leader: by its number, or the last of a subject, which may be a pattern. */
-  async message(
-    which: { readonly seq: number } | { readonly last_by_subj: string },
-  ): Promise<StoredMessage | undefined> {
-    const { message, error } = await this.#link.ask(`STREAM.MSG.GET.${this.stream}`, which)
-    if (error?.err_code === noMessage) return undefined
-    if (error !== undefined) throw translate(error)
+  /** It may be another stream by now, or have lost something. */
+  forget(): void {
+    this.#doubts++
+  }
+
+  /** No message that is published from now on can have a number up to this one. */
+  get highest(): number {
+    return Math.max(this.#state?.head ?? 0, this.#accepted)
+  }
+
+  /** The last message of a batch. */
+  wasAccepted(n: number, id: string): void {
+    this.#accepted = Math.max(this.#accepted, n)
+    this.trail.add({ n, id })
+  }
+
+  /** A new message got a number that was given before. */
+  changed(): MemisError {
+    this.forget()
+    return disconnected('the stream was recreated, or has lost its end')
+  }
+
+  /** A replica knows this place, and the stream does not have it yet. */
+  distrust(n: number): void {
+    this.trail.add({ n })
+    this.forget()
+  }
+
+  /** By the word of the stream's leader: a message by its number, or the last one of a subject, which may be a pattern. */
+  async read(which: { readonly seq: number } | { readonly last_by_subj: string }): Promise<StoredMessage | undefined> {
+    const { message, error } = await this.wire.ask(`STREAM.MSG.GET.${this.names.stream}`, which)
+    if (error?.err_code === code.noMessage) return undefined
+    if (error !== undefined) throw this.#refusal(error)
     return message
   }
 
-  /** It may not be there any more, or be another one. */
-  forget(): void {
-    this.#state = null
+  async readLast(subject: string): Promise<Stored | null> {
+    const message = await this.read({ last_by_subj: subject })
+    return message === undefined ? null : decodeStored(message, this.ageOf)
   }
 
-  /** Another epoch follows on that one: what was numbered above `floor` was lost, and its numbers are used again. */
-  async fork(epoch: string, floor: number): Promise<BucketState> {
-    const { epochs, seq } = await this.#readForks()
-    const state = await this.refresh()
-    const last = currentEpoch(state.epochs)
-    // Somebody was faster, before or between the two questions.
-    if (last.id !== epoch || epochs.length !== state.epochs.length - 1) return state
-    // Greater than the epoch it comes from, and less than that of a stream made later.
-    const id = `${(state.epochs[0] as Epoch).id}~${Date.now().toString(36)}${crypto.randomUUID().slice(0, 4)}`
-    const forks = [...epochs, { id: id > last.id ? id : `${last.id}~`, floor }].slice(-31)
-    const headers = new Headers().with(header.expected, seq)
-    const ack = await this.#publisher.publish(this.#forksSubject, JSON.stringify(forks), headers)
-    if (ack.error !== undefined && !isOvertaken(ack.error)) throw translate(ack.error)
-    return this.refresh()
+  /** For how long (ms) the stream has had a message of that time (ms since 1970); rather less than more. */
+  readonly ageOf = (time: number): number => Math.max(0, this.now() - time)
+
+  /** The time of the stream's server, or a little earlier (ms since 1970). */
+  now(): number {
+    return this.context.clock.now() + this.#ahead
   }
 
-  /** A key of the bucket's own, which no collection's names meet. */
-  get #forksSubject(): string {
-    return `$KV.${this.#name}.=`
+  /** Resolves to the number of the message; null if the last message of its subject was not the expected one. */
+  async publish(subject: string, text: string, headers: HeaderList): Promise<number | null> {
+    const answer = await this.wire.publish(subject, text, headers)
+    return isOvertaken(answer.error) ? null : this.accepted(answer)
   }
 
-  async #ask(): Promise<BucketState> {
-    const asked = performance.now()
-    let info = await this.#info()
-    if (info.error?.err_code === noStream && this.#config !== null) {
-      await pause(remakeDelay)
-      info = await this.#info()
+  /** @throws MemisError if the stream has refused the message */
+  accepted({ error, seq }: Answer): number {
+    if (error !== undefined) throw this.#refusal(error)
+    return seq
+  }
+
+  /**
+   * The number of the message that was accepted with this id; undefined if the stream knows none. The question is a message that no
+   * stream accepts, since there is no such kind of rollup: duplicates are recognised first.
+   */
+  async known(subject: string, id: string): Promise<number | undefined> {
+    const headers = [
+      [header.id, id],
+      [header.rollup, 'none'],
+    ] as const
+    const answer = await this.wire.publish(subject, '', headers)
+    if (answer.error === undefined) return answer.seq
+    const error = this.#refusal(answer.error)
+    if (error.code === 'STORE_REFUSED') return undefined
+    throw error
+  }
+
+  /** @see Transport.beginEpoch */
+  async beginEpoch(after: string): Promise<boolean> {
+    for (;;) {
+      const { history } = await this.refresh()
+      const hasBegun = await this.#epochs.begin(history, after)
+      if (hasBegun === null) continue
+      await this.refresh()
+      return hasBegun
     }
-    if (info.error?.err_code === noStream) {
-      info = await this.#link.ask(`STREAM.CREATE.${this.stream}`, this.#config ?? this.#ownConfig())
-      const { error } = info
-      if (error !== undefined || isBeingMade(info)) info = await this.#info()
-      // Somebody else has made it meanwhile; or it cannot be made, for the reason that was given.
-      if (error !== undefined && info.error?.err_code === noStream) throw translate(error)
-    }
-    if (info.error !== undefined) throw translate(info.error)
-    const isEmpty = info.state.last_seq === 0
-    if (info.ts !== undefined) this.clock.set(info, asked)
-    // Newer servers tell their time.
-    else if (isEmpty) await pause(makingDelay)
-    const { config } = info
-    this.#check(config)
-    // Should it vanish, it is made again as it was.
-    this.#config = { ...config, metadata: undefined }
-    const { epochs } = isEmpty ? { epochs: [] } : await this.#readForks()
-    const markTtl: number = (config.subject_delete_marker_ttl ?? 0) / nsPerMs
-    const expires = config.allow_msg_ttl === true && markTtl > 0
-    const maxAge = config.max_age > 0 ? config.max_age / nsPerMs : Infinity
-    const { retention } = this.#host
-    this.#state = {
-      epochs: [{ id: nanoseconds(info.created), floor: 0 }, ...epochs],
-      head: info.state.last_seq,
-      expires,
-      markTtl,
-      retention: expires ? Math.min(retention, markTtl) : maxAge < Infinity ? 0 : retention,
-      maxAge,
-      isLastOnly: config.max_msgs_per_subject === 1,
-      isReplicated: config.num_replicas > 1,
-    }
-    return this.#state
   }
 
-  async #info(): Promise<Answer> {
-    for (let tries = 0; tries < mostTries; tries++) {
-      const info = await this.#link.ask(`STREAM.INFO.${this.stream}`)
-      if (info.error !== undefined || !isBeingMade(info)) return info
-      await pause(makingDelay)
-    }
-    throw disconnected('the stream is being made, and does not get ready')
-  }
-
-  async #readForks(): Promise<{ epochs: Epoch[]; seq: number }> {
-    const { seq = 0, data = '' } = (await this.message({ last_by_subj: this.#forksSubject })) ?? {}
+  /** Compares sessions with the stream, and has them prove that they are current. */
+  async audit(): Promise<void> {
+    const { clock, host } = this.context
+    const asked = clock.now()
     try {
-      const epochs: unknown = JSON.parse(Buffer.from(data, 'base64').toString() || '[]')
-      if (Array.isArray(epochs) && epochs.every(isEpoch)) return { epochs, seq }
-    } catch {
-      // As below.
-    }
-    this.#host.report(new MemisError('UNDECODABLE', `${this.stream}: ${this.#forksSubject} holds no list of epochs`))
-    return { epochs: [], seq }
-  }
-
-  /** As KV clients make it; and for memis, that repeated writes are known again, and that what expires leaves a mark. */
-  #ownConfig(): object {
-    const { replicas = 1, storage = 'file', maxBytes = -1, placement, description = 'memis' } = this.#options
-    const { retention, writeTimeout } = this.#host
-    return {
-      name: this.stream,
-      description,
-      subjects: [`$KV.${this.#name}.>`],
-      retention: 'limits',
-      discard: 'new',
-      storage,
-      num_replicas: replicas,
-      ...(placement === undefined ? {} : { placement }),
-      max_msgs_per_subject: 1,
-      max_msgs: -1,
-      max_bytes: maxBytes,
-      max_msg_size: -1,
-      max_consumers: -1,
-      max_age: 0,
-      duplicate_window: Math.max(shortestWindow, 2 * writeTimeout) * nsPerMs,
-      allow_rollup_hdrs: true,
-      allow_direct: true,
-      deny_delete: true,
-      allow_msg_ttl: true,
-      subject_delete_marker_ttl: 1000 * wholeSeconds(retention) * nsPerMs,
+      const state = await this.refresh()
+      this.#unansweredSince = null
+      for (const session of [...this.sessions]) session.audited(state)
+    } catch (error) {
+      this.#unansweredSince ??= asked
+      if (clock.now() - this.#unansweredSince < silentShare * host.livenessTimeout) {
+        // A dead link finds itself.
+        if ((error as MemisError).code !== 'DISCONNECTED') host.report(error as MemisError)
+        return
+      }
+      this.forget()
+      for (const session of [...this.sessions]) session.fail(error as MemisError)
     }
   }
 
-  #check(config: Answer): void {
-    const cannot = (setting: string, why: string) => {
-      throw new MemisError('UNSUPPORTED_STORE', `the bucket ${this.#name} cannot serve: ${setting} ${why}`)
+  /** A consumer is not needed any more. What cannot be deleted now is deleted later, or by the server. */
+  leave(consumer: string): void {
+    if (this.#abandoned.size < mostAbandoned) this.#abandoned.add(consumer)
+    this.ending = Promise.all([this.ending, this.deleteAbandoned()])
+  }
+
+  async deleteAbandoned(): Promise<void> {
+    const names = [...this.#abandoned]
+    this.#abandoned.clear()
+    const remove = async (name: string) => {
+      await this.wire.ask(`CONSUMER.DELETE.${this.names.stream}.${name}`, undefined, longestDeleting)
     }
-    if (!config.subjects?.includes(`$KV.${this.#name}.>`)) cannot('subjects', 'does not hold those of a KV bucket')
-    if (config.retention !== 'limits') cannot('retention', `is ${config.retention}, not limits`)
-    if (config.mirror) cannot('mirror', 'is set: it takes no writes')
-    if (config.sealed) cannot('sealed', 'is set: it takes no writes')
-    if (config.no_ack) cannot('no_ack', 'is set: no write would be confirmed')
-    if (config.deny_purge) cannot('deny_purge', 'is set: marks of what is gone would pile up')
-    if (config.discard !== 'new' && (config.max_bytes > 0 || config.max_msgs > 0)) {
-      cannot('discard', 'is old: items would vanish unsaid when it is full')
+    const failed = (name: string, { code }: MemisError) => {
+      if (code === 'DISCONNECTED') this.#abandoned.add(name)
     }
-    if (config.duplicate_window < this.#host.writeTimeout * nsPerMs) {
-      cannot('duplicate_window', `is shorter than writeTimeout, ${this.#host.writeTimeout} ms`)
+    await Promise.all(names.map((name) => remove(name).catch((error) => failed(name, error))))
+  }
+
+  async #ask(): Promise<StreamState> {
+    const { link, host, clock, options } = this.context
+    const { stream, epochs } = this.names
+    const doubts = this.#doubts
+    const ask = () => this.wire.ask(`STREAM.INFO.${stream}`, { subjects_filter: epochs })
+    let info = await ask()
+    if (info.error?.err_code === code.noStream && !host.readOnly) {
+      const config = this.#config ?? ownConfig(this.names, options, host, (link.level ?? 0) >= apiLevel.atomic)
+      const made = await this.wire.ask(`STREAM.CREATE.${stream}`, config)
+      // Somebody else may have made it meanwhile.
+      info = made.error === undefined ? made : await ask()
+      if (info.error?.err_code === code.noStream && made.error !== undefined) throw refusal(made.error)
     }
+    const last = this.#state
+    let state: StreamState
+    if (info.error?.err_code === code.noStream) {
+      state = { ...readConfig({}, host), created: '', history: nothingYet, head: 0, first: 1 }
+    } else {
+      if (info.error !== undefined) throw refusal(info.error)
+      checkConfig(this.names, info.config)
+      this.#config = { ...info.config, metadata: undefined }
+      this.#ahead = Date.parse(info.ts) - clock.now()
+      const { last_seq: head, first_seq: first, last_ts, subjects } = info.state
+      const created = epochOf(info.created)
+      const isSame = last?.created === created
+      if (!isSame) this.trail.clear()
+      let history = last?.history ?? nothingYet
+      if (!isSame || last.head !== head || doubts !== this.#settled) {
+        history = await this.#epochs.read(created, subjects?.[epochs] !== undefined)
+        if (isSame && (head < last.head || doubts !== this.#settled))
+          history = await this.#verify(head, history, last.history)
+        if (head > 0) this.trail.add({ n: head, time: Date.parse(last_ts) })
+      }
+      state = { ...readConfig(info.config, host), created, history, head, first }
+    }
+    if (last !== null && JSON.stringify(last.history) === JSON.stringify(state.history)) {
+      state = { ...state, history: last.history }
+    } else this.#accepted = 0
+    this.#settled = doubts
+    this.#state = state
+    return state
+  }
+
+  /** Begins an epoch if the stream has lost something that this client knows of. */
+  async #verify(head: number, history: readonly Epoch[], known: readonly Epoch[]): Promise<readonly Epoch[]> {
+    // Others may have noticed it first.
+    for (const epoch of history) if (!known.some(({ id }) => id === epoch.id)) this.trail.cut(epoch.floor)
+    const floor = await this.trail.floor(head, (seq) => this.read({ seq }))
+    if (floor === null) return history
+    const forked = await this.#epochs.fork(history, floor)
+    if (forked === null) throw disconnected('another client is writing the list of epochs')
+    this.trail.cut(floor)
+    return forked
+  }
+
+  #refusal(error: NonNullable<Answer['error']>): MemisError {
+    if (error.err_code === code.noStream) this.forget()
+    return refusal(error)
   }
 }
-
-/** The epoch that goes on. */
-export const epochOf = ({ epochs }: BucketState): string => currentEpoch(epochs).id
-
-/** Of ttls, the server takes whole seconds alone. */
-export const wholeSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
-
-/** A time as Go writes it, without its last zeros, in a form that sorts as text. */
-function nanoseconds(time: string): string {
-  const [, seconds, fraction = ''] = /^(.+?)(?:\.(\d+))?Z$/.exec(time) ?? [time, time]
-  return `${seconds}.${fraction.padEnd(9, '0')}Z`
-}
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())
-
-/** nats-server 2.9 tells others of it before its time is set: that is year 1 then. */
-const isBeingMade = ({ created }: Answer): boolean => Date.parse(created) < 0
-
-const isEpoch = (value: Partial<Epoch> | null): value is Epoch =>
-  typeof value?.id === 'string' && /^[\w:.~-]{1,100}$/.test(value.id) && Number.isSafeInteger(value.floor)

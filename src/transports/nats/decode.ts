@@ -1,137 +1,166 @@
-/** What comes from a stream, as changes. Nothing here trusts what it is given. */
-import type { Msg } from 'nats'
-import { decodeRevision } from '../../core/epochs'
-import type { Change } from '../../core/transport'
+/** What comes from a stream, as entries. Nothing here trusts what it is given. No I/O. */
+import { decodeRevision, epochAt, precedes } from '../../core/history'
+import type { Entry, Epoch, Gone, Revision } from '../../core/transport'
+import type { StoredMessage } from './bucket'
 
-/** Names of headers. Those of memis disturb no other client. */
+/** Names of headers. Those of memis do not disturb other clients. */
 export const header = {
   id: 'Nats-Msg-Id',
   expected: 'Nats-Expected-Last-Subject-Sequence',
+  expectedSubject: 'Nats-Expected-Last-Subject-Sequence-Subject',
   ttl: 'Nats-TTL',
   marker: 'Nats-Marker-Reason',
   operation: 'KV-Operation',
-  /** The exact time of a ttl (ms), of which the server takes whole seconds alone. */
+  rollup: 'Nats-Rollup',
+  batchId: 'Nats-Batch-Id',
+  batchSequence: 'Nats-Batch-Sequence',
+  batchCommit: 'Nats-Batch-Commit',
+  /** The exact ttl (ms): the server takes whole seconds. */
   exactTtl: 'Memis-TTL',
-  /** On a mark of memis's: `expire` for what expired, `nothing` where there was nothing to delete. */
+  /** Of a tombstone: `expire` if the item expired, `nothing` if a delete found no item. */
   gone: 'Memis-Gone',
-  /** `<epoch> <number>` that it first had, on what was put back after a loss. */
-  origin: 'Memis-Origin',
+  /** Of a merged entry: the revision that it keeps. */
+  revision: 'Memis-Revision',
+  /** Of each message of an atomic batch: how many it has. */
+  batchSize: 'Memis-Batch',
 } as const
 
-/** As much of the client's headers as is read here. */
-export interface Headers {
-  get(name: string): string
+/** What the headers of a message say. */
+export interface Facts {
+  readonly id: string
+  readonly gone: Gone | undefined
+  /** The delete found an item. */
+  readonly found: boolean
+  readonly ttlMs: number
+  readonly revision: Revision | undefined
+  /** The position in an atomic batch, from 1, and its size. */
+  readonly position: number
+  readonly size: number
 }
 
-const statusLine = 'NATS/1.0'
-const idLine = `${statusLine}\r\n${header.id}:`
-const lineOf = new Map<string, string>(Object.values(header).map((name) => [name, `\r\n${name}:`]))
+/** Of a message without headers that mean anything. */
+const plain: Facts = {
+  id: '',
+  gone: undefined,
+  found: true,
+  ttlMs: Infinity,
+  revision: undefined,
+  position: 0,
+  size: 0,
+}
 
-/** Headers as they lie in a stream: `NATS/1.0`, then a line each. Searched, since most messages have one, which nobody asks for. */
-class HeaderText implements Headers {
-  readonly #text: string
-
-  constructor(text: string) {
-    this.#text = text
+/** Reads headers. The most frequent message has one, the id. */
+export function readHeaders(headers: Iterable<[name: string, values: string[]]> | undefined): Facts {
+  if (headers === undefined) return plain
+  let facts: { -readonly [P in keyof Facts]: Facts[P] } = plain
+  let exactTtl: number | undefined
+  let isExpired = false
+  for (const [name, [value = '']] of headers) {
+    if (facts === plain) facts = { ...plain }
+    if (name === header.id) facts.id = value
+    else if (name === header.operation) facts.gone ??= 'delete'
+    else if (name === header.marker) facts.gone = value === 'MaxAge' ? 'expire' : 'delete'
+    else if (name === header.gone) {
+      facts.found = value !== 'nothing'
+      isExpired = value === 'expire'
+    } else if (name === header.exactTtl) exactTtl = decodeInteger(value)
+    else if (name === header.ttl) facts.ttlMs = decodeDuration(value)
+    else if (name === header.revision) facts.revision = decodeRevision(value)
+    else if (name === header.batchSequence) facts.position = decodeInteger(value) ?? 0
+    else if (name === header.batchSize) facts.size = decodeInteger(value) ?? 0
   }
-
-  get(name: string): string {
-    const line = lineOf.get(name) as string
-    const at = this.#text.indexOf(line)
-    return at === -1 ? '' : this.#text.slice(at + line.length, this.#text.indexOf('\r\n', at + 2)).trim()
-  }
+  if (exactTtl !== undefined) facts.ttlMs = exactTtl
+  if (isExpired && facts.gone !== undefined) facts.gone = 'expire'
+  return facts
 }
 
-export const decodeHeaders = (base64: string | undefined): Headers =>
-  new HeaderText(Buffer.from(base64 ?? '', 'base64').toString('latin1'))
+/** Headers as a stream stores them: `NATS/1.0`, then a line each. */
+export const decodeHeaders = (base64: string | undefined): Facts =>
+  readHeaders(
+    Buffer.from(base64 ?? '', 'base64')
+      .toString('latin1')
+      .split('\r\n')
+      .slice(1)
+      .map((line): [string, string[]] => {
+        const colon = line.indexOf(':')
+        return [line.slice(0, colon), [line.slice(colon + 1).trim()]]
+      }),
+  )
 
-/** What came in one piece from the socket, and holds many messages. */
-let piece: Buffer = Buffer.alloc(0)
-
-function pieceOf({ buffer }: Uint8Array): Buffer {
-  if (piece.buffer !== buffer) piece = Buffer.from(buffer as ArrayBuffer)
-  return piece
+/** Where a delivered message stands. */
+export interface Delivery {
+  readonly n: number
+  /** Counts the consumer's messages, from 1. */
+  readonly count: number
+  /** When the stream accepted it: ms since 1970, by its server's clock. */
+  readonly time: number
+  /** How many messages the consumer knew to follow. */
+  readonly pending: number
 }
+
+const ackLength = '$JS.ACK'.length
 
 /**
- * The headers of a message that a consumer delivers, if they say anything; out of the bytes before its data: the client's own decoding copies and checks them one by one, with
- * which the first contents of a collection take a tenth longer. Where they do not stand there, it is the client's word that counts.
+ * Reads the reply subject of a message that a consumer delivers: `$JS.ACK.`, in a longer form a domain and an account, then stream,
+ * consumer, and numbers. Undefined if it is malformed, or names another stream or consumer. `names`: `.<stream>.<consumer>.1.`
  */
-export function headersOf(message: Msg & { size?(): number }): Headers | undefined {
-  const { subject, reply, data } = message
-  // Of all the message, which the client counts but its types do not say. Of names that are not ASCII, what is found is no headers.
-  const size = message.size?.() ?? 0
-  const length = size - subject.length - (reply?.length ?? 0) - data.length
-  if (length === 0) return undefined
-  const end = data.byteOffset
-  const text = length < 0 || end < length ? '' : pieceOf(data).toString('latin1', end - length, end)
-  // Of most messages it is the id alone, which nobody asks for: the rest of the way is shorter without headers.
-  if (text.startsWith(idLine) && text.indexOf('\r\n', idLine.length) === text.length - 4) return undefined
-  return text.startsWith(statusLine) ? new HeaderText(text) : message.headers
-}
-
-/** As the client's own decoding, without the mark of byte order that some begin a text with. */
-export function textOf({ data }: Msg): string {
-  const text = pieceOf(data).toString('utf8', data.byteOffset, data.byteOffset + data.byteLength)
-  return text.startsWith('\ufeff') ? text.slice(1) : text
-}
-
-/** Where a message stands in its stream. */
-export interface Stamp {
-  readonly n: number
-  /** Of this consumer's messages, counted from 1. */
-  readonly count: number
-  /** When the stream took it: ms since 1970, by its server's clock. */
-  readonly time: number
-}
-
-const dots: number[] = new Array(11).fill(0)
-
-/** Reads the reply subject of a message that a consumer delivers; undefined where it is none. */
-export function decodeStamp(reply: string): Stamp | undefined {
-  if (!reply.startsWith('$JS.ACK.')) return undefined
-  let count = 0
-  for (let at = reply.indexOf('.'); at !== -1 && count < dots.length; at = reply.indexOf('.', at + 1))
-    dots[count++] = at
-  // In its longer form, with two more tokens in front and perhaps one behind.
-  const first = count === 8 ? 4 : count >= 10 ? 6 : Number.NaN
-  const token = (i: number) => Number(reply.slice((dots[first + i] as number) + 1, dots[first + i + 1]))
-  const [n, number, time] = [token(0), token(1), token(2) / 1e6]
-  return n > 0 && number > 0 && time > 0 && Number.isSafeInteger(n) && Number.isSafeInteger(number)
-    ? { n, count: number, time }
+export function decodeDelivery(reply: string, names: string): Delivery | undefined {
+  const at = reply.indexOf(names)
+  if (at !== ackLength && !/^\.[^.]+\.[^.]+$/.test(reply.slice(ackLength, at))) return undefined
+  if (!reply.startsWith('$JS.ACK')) return undefined
+  let from = at + names.length
+  const next = (): number => {
+    const to = reply.indexOf('.', from)
+    const number = Number(reply.slice(from, to === -1 ? undefined : to))
+    from = to === -1 ? reply.length : to + 1
+    return number
+  }
+  const [n, count, time, pending] = [next(), next(), next(), next()]
+  return n > 0 && count > 0 && time > 0 && Number.isSafeInteger(n) && Number.isSafeInteger(count)
+    ? { n, count, time: time / 1e6, pending }
     : undefined
 }
 
-export interface Message {
-  readonly key: string
+/** The last message of a subject. */
+export interface Stored {
   readonly n: number
-  /** How long the stream has had it (ms). */
+  /** For how long (ms) the stream has had it. */
   readonly age: number
-  /** After how many ms the stream drops everything. */
-  readonly maxAge: number
-  readonly headers: Headers | undefined
+  readonly facts: Facts
   text(): string
 }
 
-/** What a message of an item's subject tells. */
-export function decodeMessage({ key, n, age, maxAge, headers, text }: Message): Exclude<Change, { kind: 'lost' }> {
-  const origin = headers === undefined ? undefined : decodeRevision(headers.get(header.origin))
-  const reason = headers?.get(header.marker)
-  if (reason) return { kind: reason === 'MaxAge' ? 'expire' : 'delete', key, n, origin }
-  if (headers?.get(header.operation)) {
-    return { kind: headers.get(header.gone) === 'expire' ? 'expire' : 'delete', key, n, origin }
+export const decodeStored = (
+  { seq, time, hdrs, data = '' }: StoredMessage,
+  ageOf: (time: number) => number,
+): Stored => ({
+  n: seq,
+  age: ageOf(Date.parse(time)),
+  facts: decodeHeaders(hdrs),
+  text: () => Buffer.from(data, 'base64').toString(),
+})
+
+/** What a stream says about a key. `maxAge`: after how many ms it drops everything. */
+export function entryOf(key: string, stored: Stored, history: readonly Epoch[], maxAge: number): Entry {
+  const { n, age, facts } = stored
+  const place = { epoch: epochAt(history, n), n }
+  // A merged entry is older than its place: whatever else the header says is a lie.
+  const isMerged = facts.revision !== undefined && precedes(facts.revision, place)
+  const leftMs = Math.min(facts.ttlMs, maxAge) - age
+  const gone = facts.gone ?? (leftMs <= 0 ? 'expire' : undefined)
+  const { epoch } = isMerged ? (facts.revision as Revision) : place
+  return {
+    key,
+    epoch,
+    n: isMerged ? (facts.revision as Revision).n : n,
+    item: gone === undefined ? decodeText(stored.text()) : null,
+    leftMs: gone !== undefined || leftMs === Infinity ? null : leftMs,
+    cause: gone,
+    place: isMerged ? place : undefined,
   }
-  const leftMs = Math.min(headers === undefined ? Infinity : ttlOf(headers), maxAge) - age
-  if (leftMs <= 0) return { kind: 'expire', key, n, origin }
-  return { kind: 'set', key, n, origin, item: decodeItemText(text()), leftMs: leftMs === Infinity ? null : leftMs }
 }
 
-/** The time that an item was given (ms), by memis or by another client. */
-export function ttlOf(headers: Headers): number {
-  const exact = headers.get(header.exactTtl)
-  if (/^\d{1,15}$/.test(exact)) return Number(exact)
-  return decodeDuration(headers.get(header.ttl))
-}
+const decodeInteger = (text: string): number | undefined => (/^\d{1,15}$/.test(text) ? Number(text) : undefined)
 
 const units: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -143,19 +172,21 @@ const units: Readonly<Record<string, number>> = {
   h: 3_600_000,
 }
 
-/** A number of seconds, or a duration as Go writes it, in ms; Infinity where it is neither. */
+/** A number of seconds, or a duration as Go writes it, in ms; Infinity if it is neither. */
 function decodeDuration(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text) * 1000
-  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return Infinity
+  const seconds = decodeInteger(text)
+  if (seconds !== undefined) return seconds * 1000
+  if (text.length > 100 || !/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return Infinity
   let sum = 0
   for (const [, amount, unit] of text.matchAll(/([\d.]+)([a-zµ]+)/g))
     sum += Number(amount) * (units[unit as string] as number)
   return sum
 }
 
-function decodeItemText(text: string): unknown {
+function decodeText(text: string): unknown {
   try {
-    return JSON.parse(text)
+    // Null would tell that there is no item.
+    return JSON.parse(text) ?? undefined
   } catch {
     return undefined
   }

@@ -1,66 +1,72 @@
-/** What NATS, JetStream and the client say of faults, in memis's words. */
+/** The errors of NATS, JetStream and the client, in memis's words. */
 import { disconnected, MemisError } from '../../core/errors'
 
 export const forbidden = (subject: string) =>
   new MemisError('UNAUTHORIZED', `this user may not publish to ${subject}`, { stored: 'no' })
 
-/** Codes of JetStream's API and of the client. */
-export const noStream = 10059
-export const noMessage = 10037
-/** What is there is not what was expected; in a cluster, without a number, also where another message of the subject is on its way. */
-const wrongLastSequence = [10071, 10164]
-/** In a cluster, of a message that is given again: the first is on its way, and may get there or not. */
+/** Nothing was sent. */
+export const notSent = (message: string) => new MemisError('DISCONNECTED', message, { stored: 'no' })
+
+/** Codes of JetStream. */
+export const code = {
+  noStream: 10059,
+  noMessage: 10037,
+  /** The batch has an id that the stream knows: it was accepted before. */
+  duplicateInBatch: 10201,
+} as const
+
+/** The last message of the subject is not the expected one. In a cluster also if another one of the subject is in flight. */
+const overtaken = [10071, 10164]
+/** In a cluster, of a message that comes again while the first is in flight: that may be accepted or not. */
 const inProcess = 10158
 const tooLarge = 10054
-/** The leader has changed, or servers are away that have the stream or the consumer. */
-const noLeader = [10007, 10009, 10118, 10119]
-/** What the stream or the account may hold is used up: of class 503 like what passes, but it does not pass by itself. */
+/** The leader has changed, servers are away that hold the stream or the consumer, or a part of a batch was lost. */
+const passing = [10007, 10009, 10118, 10119, 10176]
+/** The stream or the account is full. Of class 503 like what passes by itself, which this does not. */
 const full = [10023, 10077]
-const noJetStream = [10035, 10039, 10076]
+/** JetStream is off; ttls or atomic batches are. */
+const unsupported = [10035, 10039, 10076, 10166, 10174]
 
-/** What the server refuses because of who the user is. */
+/** What the server refuses because of the user: codes of version 2 of the client, names of version 3. */
 const unauthorized =
-  /^(AUTHORIZATION_VIOLATION|AUTHENTICATION_EXPIRED|AUTHENTICATION_TIMEOUT|ACCOUNT_EXPIRED|BAD_AUTHENTICATION|BAD_CREDS|PERMISSIONS_VIOLATION)$/
-const refusedOption = /^(INVALID_OPTION|MUTUALLY_EXCLUSIVE_OPTIONS|WSS_REQUIRED|BAD_JSON)$/
+  /^(AUTHORIZATION_VIOLATION|AUTHENTICATION_EXPIRED|AUTHENTICATION_TIMEOUT|ACCOUNT_EXPIRED|BAD_AUTHENTICATION|BAD_CREDS|PERMISSIONS_VIOLATION|(Authorization|UserAuthenticationExpired|PermissionViolation)Error)$/
+const refusedOption =
+  /^(INVALID_OPTION|MUTUALLY_EXCLUSIVE_OPTIONS|WSS_REQUIRED|BAD_JSON|Invalid(Argument|Operation)Error)$/
 
-export const isOvertaken = ({ err_code }: { readonly err_code?: number }): boolean =>
-  wrongLastSequence.includes(err_code ?? 0)
-
-interface Told {
-  readonly code?: string | number
+export interface ApiError {
+  readonly code: number
   readonly err_code?: number
   readonly description?: string
-  readonly message?: string
 }
 
-/** An error of the client, or one that JetStream answers. */
+export const isOvertaken = (error: ApiError | undefined): boolean => overtaken.includes(error?.err_code ?? 0)
+
+/** An error that JetStream answered. */
+export function refusal(error: ApiError): MemisError {
+  const { err_code = 0, description } = error
+  const words = `NATS refused: ${description ?? error.code} (${err_code || error.code})`
+  const no = { cause: error, stored: 'no' } as const
+  if (unsupported.includes(err_code)) return new MemisError('UNSUPPORTED_STORE', words, no)
+  if (err_code === tooLarge) return new MemisError('ITEM_TOO_LARGE', words, no)
+  if (err_code === inProcess) return disconnected(words, error)
+  // Nobody leads just now, the stream is being made, a limit of requests: it passes.
+  const passes = [503, 408, 429].includes(Number(error.code)) && !full.includes(err_code)
+  if (passes || err_code === code.noStream || passing.includes(err_code))
+    return new MemisError('DISCONNECTED', words, no)
+  return new MemisError('STORE_REFUSED', words, no)
+}
+
+/** An error of the client. */
 export function translate(error: unknown): MemisError {
   if (error instanceof MemisError) return error
-  const { code, err_code, description, message } = (error ?? {}) as Told
-  const cause = { cause: error }
-  if (err_code !== undefined || typeof code === 'number') {
-    const words = `NATS refused: ${description ?? code} (${err_code ?? code})`
-    if (noJetStream.includes(err_code ?? 0))
-      return new MemisError('UNSUPPORTED_STORE', words, { ...cause, stored: 'no' })
-    if (err_code === tooLarge) return new MemisError('ITEM_TOO_LARGE', words, { ...cause, stored: 'no' })
-    if (err_code === inProcess) return disconnected(words, error)
-    // Nobody leads just now, a stream that is on its way, a limit of requests: all that passes.
-    const passes = [503, 408, 429].includes(Number(code)) && !full.includes(err_code ?? 0)
-    if (passes || err_code === noStream || noLeader.includes(err_code ?? 0))
-      return new MemisError('DISCONNECTED', words, { ...cause, stored: 'no' })
-    return new MemisError('STORE_REFUSED', words, { ...cause, stored: 'no' })
-  }
-  if (code === '503') return new MemisError('DISCONNECTED', 'no JetStream answers there', { ...cause, stored: 'no' })
-  if (code === 'MAX_PAYLOAD_EXCEEDED') {
-    return new MemisError('ITEM_TOO_LARGE', 'the item is larger than the messages that NATS takes', {
-      ...cause,
-      stored: 'no',
-    })
-  }
-  if (unauthorized.test(String(code))) {
-    return new MemisError('UNAUTHORIZED', `NATS refused: ${message || code}`, { ...cause, stored: 'no' })
-  }
-  if (refusedOption.test(String(code)))
-    return new MemisError('INVALID_OPTION', `the client of NATS refused: ${message || code}`, cause)
-  return disconnected(`the connection to NATS failed: ${message || code || error}`, error)
+  const { code, name, message } = (error ?? {}) as { code?: string; name?: string; message?: string }
+  const cause = { cause: error, stored: 'no' } as const
+  const words = message || code || String(error)
+  if (code === 'MAX_PAYLOAD_EXCEEDED' || /max.payload/i.test(String(message)))
+    return new MemisError('ITEM_TOO_LARGE', 'the item is larger than the messages that NATS accepts', cause)
+  if (unauthorized.test(String(code)) || unauthorized.test(String(name)))
+    return new MemisError('UNAUTHORIZED', `NATS refused: ${words}`, cause)
+  if (refusedOption.test(String(code)) || refusedOption.test(String(name)))
+    return new MemisError('INVALID_OPTION', `the NATS client refused: ${words}`, cause)
+  return disconnected(`the connection to NATS failed: ${words}`, error)
 }

@@ -1,77 +1,250 @@
-/** A batch on its way: messages that are under way at once, and what came of each. */
+/** A batch in flight: sets go out at once; what has to know what is there, or follows another write of its key, waits. */
 import type { MemisError } from '../../core/errors'
-import type { Outcome } from '../../core/transport'
-import type { Ack, Waiter } from './publisher'
+import { currentEpoch, epochAt } from '../../core/history'
+import type { Accepted, Entry, KeyWrite, Outcome, Write } from '../../core/transport'
+import type { Attempt } from './attempts'
+import { lacking, tombstoneHeaders, ttlHeaders } from './config'
+import { header } from './decode'
+import { subjectOf } from './names'
+import { type Decision, entryAt, holds, isItem, putIf, type Scope } from './put-if'
+import type { Answer, Waiter } from './wire'
+
+export type SetWrite = Extract<Write, { kind: 'set' }>
+
+/** Writes of one key that are published as one message: sets in a row, of which the last counts. */
+interface Step {
+  readonly number: number
+  readonly indexes: number[]
+  /** What is next for this key, once this is confirmed. */
+  next?: Step
+}
+
+export interface FlightOptions {
+  readonly scope: Scope
+  readonly attempt: Attempt
+  /** What the ids of the batch's messages begin with. */
+  readonly id: string
+  /** @throws MemisError if the batch was abandoned, and a later one of its writer is in flight */
+  readonly checkLast: () => void
+}
 
 export class Flight implements Waiter {
-  readonly #outcomes: (Outcome | undefined)[]
-  readonly #resolve: (outcomes: readonly Outcome[]) => void
-  readonly #reject: (error: MemisError) => void
-  readonly #taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>
-  /** Who waits for one of the writes. */
-  readonly #waiting = new Map<number, { resolve(): void; reject(error: MemisError): void }[]>()
-  #left: number
-  /** Why of some nobody knows what became of them. */
+  readonly #options: FlightOptions
+  readonly #writes: readonly KeyWrite[]
+  readonly #steps: Step[] = []
+  #left = 0
+  /** Why the outcome of some writes is unknown. */
   #error: MemisError | null = null
+  #settled: () => void = () => {}
+  /** The last message that was accepted. */
+  #last: { n: number; i: number } | null = null
+  readonly #head: number
 
-  constructor(
-    outcomes: (Outcome | undefined)[],
-    resolve: (outcomes: readonly Outcome[]) => void,
-    reject: (error: MemisError) => void,
-    taken: (ack: Ack, index: number) => Outcome | Promise<Outcome>,
-  ) {
-    this.#outcomes = outcomes
-    this.#left = outcomes.length
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#taken = taken
+  constructor(options: FlightOptions) {
+    this.#options = options
+    this.#writes = options.attempt.batch.writes as readonly KeyWrite[]
+    this.#head = options.scope.bucket.highest
   }
 
-  acked(ack: Ack, index: number): void {
+  /** Resolves once all outcomes are known; rejects if some are not, once no answer is awaited any more. */
+  async run(): Promise<void> {
+    const first = this.#plan()
+    this.#left = this.#steps.length
+    if (this.#left > 0) {
+      await new Promise<void>((resolve) => {
+        this.#settled = resolve
+        for (const step of first) this.#start(step)
+      })
+    }
+    if (this.#last !== null) {
+      const { n, i } = this.#last
+      this.#options.scope.bucket.wasAccepted(n, this.#idOf(i))
+    }
+    if (this.#error !== null) throw this.#error
+  }
+
+  answered(answer: Answer, s: number): void {
+    const step = this.#steps[s] as Step
+    const { bucket } = this.#options.scope
+    const i = step.indexes.at(-1) as number
     try {
-      const outcome = this.#taken(ack, index)
-      if (!('then' in outcome)) return this.settle(outcome, index)
-      outcome.then(
-        (late) => this.settle(late, index),
-        (error) => this.failed(error, index),
-      )
+      const n = bucket.accepted(answer)
+      const ttlMs = this.#ttlOf(i)
+      if (answer.duplicate === true && ttlMs < Infinity) return void this.#acceptedBefore(step, i, n)
+      if (answer.duplicate !== true) {
+        if (n <= this.#head) throw bucket.changed()
+        if (n > (this.#last?.n ?? 0)) this.#last = { n, i }
+      }
+      this.#settle(step, this.#accepted(n, false, ttlMs < Infinity ? ttlMs : undefined, i))
     } catch (error) {
-      this.failed(error as MemisError, index)
+      this.#fail(step, error as MemisError)
     }
   }
 
-  /**
-   * A refusal is the one write's. Where nobody knows what became of it, the whole batch is given again; but not while others of it are
-   * on their way: one that comes late would lie over what is given again.
-   */
-  failed(error: MemisError, index: number): void {
-    if (error.code !== 'DISCONNECTED') return this.settle({ error }, index)
-    this.#error = error
-    for (const each of this.#waiting.get(index) ?? []) each.reject(error)
-    this.#end()
+  /** The ttl of a message that was accepted before counts from then. */
+  async #acceptedBefore(step: Step, i: number, n: number): Promise<void> {
+    const { bucket } = this.#options.scope
+    try {
+      const message = await bucket.read({ seq: n })
+      // If it is gone, something newer will be told.
+      const age = message === undefined ? 0 : bucket.ageOf(Date.parse(message.time))
+      this.#settle(step, this.#accepted(n, false, this.#ttlOf(i) - age, i))
+    } catch (error) {
+      this.#fail(step, error as MemisError)
+    }
   }
 
-  settle(outcome: Outcome, index: number): void {
-    this.#outcomes[index] = outcome
-    for (const each of this.#waiting.get(index) ?? []) each.resolve()
-    this.#end()
+  #ttlOf(i: number): number {
+    const { ttlMs } = this.#writes[i] as SetWrite
+    return Math.min(typeof ttlMs === 'number' ? ttlMs : Infinity, this.#options.scope.state.maxAge)
   }
 
-  /** Resolves once that write has settled; rejects where nobody knows what became of it. */
-  after(index: number): Promise<void> {
-    if (this.#outcomes[index] !== undefined) return Promise.resolve()
-    if (this.#error !== null) return Promise.reject(this.#error)
-    return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(index) ?? []
-      waiting.push({ resolve, reject })
-      this.#waiting.set(index, waiting)
+  failed(error: MemisError, s: number): void {
+    this.#fail(this.#steps[s] as Step, error)
+  }
+
+  /** Makes the steps. Returns the first one of each key. */
+  #plan(): Step[] {
+    const { outcomes } = this.#options.attempt
+    const first: Step[] = []
+    const lastOf = new Map<string, Step>()
+    for (const [i, write] of this.#writes.entries()) {
+      if (outcomes[i] !== undefined) continue
+      const last = lastOf.get(write.key)
+      if (last !== undefined && isPlainSet(write) && isPlainSet(this.#writes[last.indexes.at(-1) as number])) {
+        last.indexes.push(i)
+        continue
+      }
+      const step = { indexes: [i], number: this.#steps.length }
+      this.#steps.push(step)
+      lastOf.set(write.key, step)
+      if (last === undefined) first.push(step)
+      else last.next = step
+    }
+    return first
+  }
+
+  #start(step: Step): void {
+    const { scope, attempt, checkLast } = this.#options
+    const i = step.indexes.at(-1) as number
+    const write = this.#writes[i] as KeyWrite
+    try {
+      checkLast()
+      attempt.sentAt ??= scope.bucket.context.clock.now()
+      if (!isPlainSet(write)) {
+        this.#decide(write, i).then(
+          (outcome) => this.#settle(step, outcome),
+          (error) => this.#fail(step, error),
+        )
+        return
+      }
+      const { text, headers } = messageOf(scope, write, null)
+      const all = [[header.id, this.#idOf(i)] as const, ...headers]
+      scope.bucket.wire.send(subjectOf(scope.names, write.key), text, all, this, step.number)
+    } catch (error) {
+      this.#fail(step, error as MemisError)
+    }
+  }
+
+  /** Deletes, and writes with a condition. */
+  async #decide(write: KeyWrite, i: number): Promise<Outcome> {
+    const { scope, attempt, checkLast } = this.#options
+    const id = this.#idOf(i)
+    const existed = attempt.tried.get(i)
+    if (existed !== undefined) {
+      const n = await scope.bucket.known(subjectOf(scope.names, write.key), id)
+      if (n !== undefined) return this.#accepted(n, existed)
+    }
+    return putIf(scope, write.key, (last): Decision<Outcome> => {
+      const current = entryAt(scope, write.key, last)
+      if (last?.facts.id === id) {
+        // It was accepted before.
+        const existed = write.kind === 'delete' && last.facts.found
+        return { result: this.#accepted(last.n, existed, current?.leftMs ?? undefined, i) }
+      }
+      if (write.if !== undefined && !holds(write.if, current)) return { result: { conflict: current } }
+      const gone = knownGone(scope, write, current)
+      if (gone !== undefined) return { result: gone }
+      checkLast()
+      const { text, headers, leftMs } = messageOf(scope, write, current)
+      const existed = isItem(current)
+      attempt.tried.set(i, existed)
+      const accepted = (n: number) => this.#accepted(n, existed, leftMs, i)
+      return { text, headers: [[header.id, id], ...headers], accepted }
     })
   }
 
-  #end(): void {
-    this.#left--
-    if (this.#left > 0) return
-    if (this.#error === null) this.#resolve(this.#outcomes as Outcome[])
-    else this.#reject(this.#error)
+  #accepted(n: number, existed: boolean, leftMs?: number, i = 0): Accepted {
+    const { scope, attempt } = this.#options
+    if (leftMs !== undefined) attempt.expires(i, scope.bucket.context.clock.now() + leftMs)
+    return { epoch: epochAt(scope.state.history, n), n, existed }
   }
+
+  #settle(step: Step, outcome: Outcome): void {
+    const { outcomes } = this.#options.attempt
+    const last = step.indexes.pop() as number
+    outcomes[last] = outcome
+    // Sets that were never published count as accepted just before the one that replaced them.
+    for (const i of step.indexes) outcomes[i] = 'n' in outcome ? this.#accepted(outcome.n - 1, false) : outcome
+    if (step.next !== undefined) this.#start(step.next)
+    this.#leave()
+  }
+
+  /**
+   * A refusal is the one write's: the set before it may be accepted. If the outcome is unknown, the whole batch is sent again, but
+   * not while others of it are in flight.
+   */
+  #fail(step: Step, error: MemisError): void {
+    if (error.code !== 'DISCONNECTED') {
+      const last = step.indexes.length === 1 ? undefined : step.indexes.pop()
+      if (last === undefined) return this.#settle(step, { error })
+      this.#options.attempt.outcomes[last] = { error }
+      return this.#start(step)
+    }
+    this.#error = error
+    for (let each: Step | undefined = step; each !== undefined; each = each.next) this.#leave()
+  }
+
+  #leave(): void {
+    if (--this.#left === 0) this.#settled()
+  }
+
+  #idOf(i: number): string {
+    return `${this.#options.id}.${i}`
+  }
+}
+
+/** Needs no look at what is there. */
+export const isPlainSet = (write: KeyWrite | undefined): write is SetWrite =>
+  write?.kind === 'set' && write.if === undefined && write.ttlMs !== 'keep'
+
+/** @throws MemisError if the bucket's items cannot expire */
+function checkTtl({ state, names, bucket }: Scope, ttlMs: number | null): void {
+  if (ttlMs === null || state.expires) return
+  // Somebody may follow the advice.
+  bucket.forget()
+  throw lacking(names, 'a ttl', 'allow_msg_ttl', '--allow-msg-ttl --subject-del-markers-ttl 10m')
+}
+
+/** The message that makes a write. `current`: what is there. */
+export function messageOf(scope: Scope, write: KeyWrite, current: Entry | null) {
+  const { state } = scope
+  if (write.kind === 'set') {
+    const kept = isItem(current) ? current.leftMs : null
+    const ttlMs = write.ttlMs === 'keep' ? kept : write.ttlMs
+    checkTtl(scope, ttlMs)
+    return { text: write.item.json, headers: ttlHeaders(ttlMs, state), leftMs: ttlMs ?? undefined }
+  }
+  const found = isItem(current) ? [] : [[header.gone, 'nothing'] as const]
+  return { text: '', headers: [...tombstoneHeaders(state), ...found], leftMs: undefined }
+}
+
+/**
+ * The answer to a delete of what this epoch knows to be gone. Otherwise a tombstone is left, even if nothing was found: after a loss, a
+ * replica may be about to merge the item, even over a tombstone that was merged itself.
+ */
+function knownGone({ state }: Scope, write: KeyWrite, current: Entry | null): Outcome | undefined {
+  if (write.kind !== 'delete' || current?.cause === undefined) return undefined
+  const { epoch, n, cause } = current
+  return epoch === currentEpoch(state.history).id ? { epoch, n, existed: false, cause } : undefined
 }

@@ -1,298 +1,247 @@
-/**
- * The connection to NATS: made, watched and given up by memis, whose own it is; or one of the user's, which makes itself again.
- */
+/** The connection to NATS: dialed, watched and dialed again by memis, if it is memis's own; a user's connection comes back by itself. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { subscribe as observe } from 'node:diagnostics_channel'
+import diagnostics from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import type { NatsConnection, Status } from 'nats'
 import { backoff, longestBackoff } from '../../core/backoff'
+import type { Clock } from '../../core/clock'
 import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
-import { translate } from './errors'
-import type { Nats } from './library'
-
-const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis
-
-/** An answer of the server that takes longer (ms) is taken for lost. */
-const longestAnswer = 5000
-const longestAck = 2000
-/**
- * What makes or deletes a consumer takes a few ms. A cluster of which a server has died goes on for minutes to lay one of three
- * consumers on that one, and nobody answers then (measured on nats-server 2.9): after so long (ms) another is made.
- */
-const longestMaking = 1000
-
-/**
- * In a cluster, a question that comes while nobody leads is lost without a word: it is asked again in between (ms), so that it
- * is answered as soon as somebody leads. Not what would make a second consumer, having no name.
- */
-const repeatAfter = 500
-const repeatable = /^(?!CONSUMER\.CREATE\.[^.]*$)/
-/** Of more questions under way than this the server is just slow to answer. */
-const mostRepeated = 100
+import { type Library, listenTo, type NatsConnection } from './client'
+import { notSent, refusal, translate } from './errors'
+import { Wire } from './wire'
 
 /** Where connections come from. */
-export interface Source {
-  /** Makes a new connection within so many ms. */
-  dial(timeout: number): Promise<NatsConnection>
-}
+export type Source = {
+  readonly library: Library
+  readonly inboxPrefix: string | undefined
+  /** How JetStream's own subjects begin: `$JS.API`, unless the user has another domain. */
+  readonly api: string
+} & ({ readonly dial: (timeout: number) => Promise<NatsConnection> } | { readonly connection: NatsConnection })
 
 export interface LinkListener {
   up(): void
   down(error: MemisError): void
-  /** The server refused what was published to a subject: it says so on its own, and not to who published. */
-  forbidden(subject: string): void
 }
 
-/** The sockets that are made while a connection is: as long as nothing is dialled, it costs nothing. */
-const dialing = new AsyncLocalStorage<Set<Socket>>()
-let dials = 0
-// When a server accepts and says nothing, the client gives up without closing its socket: it would keep the process alive.
-observe('net.client.socket', (message) => dialing.getStore()?.add((message as { socket: Socket }).socket))
+/** An answer of the server that takes longer (ms) is taken for lost. */
+const longestAnswer = 5000
+/** A connection that was up for so long (ms) has succeeded: then the next dial is the first one of a new outage. */
+const provedAfter = 10_000
+/** The link is probed so often within the liveness timeout; it is lost when the fourth beat comes without an answer. */
+const beats = 5
+const mostSilentBeats = 4
+/** The API level of the first server that memis supports, 2.11, and of the first one with atomic batches, 2.12. */
+export const apiLevel = { least: 1, atomic: 2 } as const
 
 export class Link {
-  readonly #nats: Nats
-  readonly #source: Source | NatsConnection
+  readonly source: Source
+  readonly clock: Clock
   readonly #host: Host
   readonly #listener: LinkListener
-  #nc: NatsConnection | null = null
-  #status: AsyncIterable<Status> | null = null
-  #isUp = false
-  /** How many questions are under way. */
-  #asking = 0
-  #wasUp = false
+  /** The last level of JetStream's API that was seen. */
+  level: number | undefined
+  #state: State = { kind: 'down' }
   #failures = 0
-  #closed = false
-  #sockets = new Set<Socket>()
-  #redial: NodeJS.Timeout | undefined
-  #heartbeat: NodeJS.Timeout | undefined
+  /** So many beats were not answered. */
+  #silent = 0
 
-  constructor(nats: Nats, source: Source | NatsConnection, host: Host, listener: LinkListener) {
-    this.#nats = nats
-    this.#source = source
+  constructor(source: Source, clock: Clock, host: Host, listener: LinkListener) {
+    this.source = source
+    this.clock = clock
     this.#host = host
     this.#listener = listener
-    if ('dial' in source) this.#dial(source)
-    else {
-      this.#follow(source)
-      this.#adopt(source)
-    }
+  }
+
+  open(): void {
+    if ('dial' in this.source) this.#dial(this.source.dial)
+    else this.#adopt(this.source.connection, new Set())
   }
 
   /** @throws MemisError `DISCONNECTED` */
-  get connection(): NatsConnection {
-    if (this.#nc === null || !this.#isUp) throw notConnected()
-    return this.#nc
+  get wire(): Wire {
+    if (this.#state.kind !== 'up') throw notSent('not connected to NATS')
+    return this.#state.wire
   }
 
-  /** The server that is connected: another one after each of its starts. Undefined in a cluster, where another may have the stream. */
-  get server(): string | undefined {
-    const { info } = this.connection
-    return info?.cluster === undefined ? info?.server_id : undefined
+  /** A write or a session has succeeded: whatever fails from now on is another outage. */
+  succeeded(): void {
+    this.#failures = 0
   }
 
-  /** How long an answer may take (ms). */
-  get patience(): number {
-    return Math.min(longestAnswer, this.#host.livenessTimeout)
+  async close(): Promise<void> {
+    await this.#end({ kind: 'closed' }, disconnected('the client is closed'))
   }
 
-  /** How long an acknowledgement may take (ms): what is published again is known by its id. */
-  get ackPatience(): number {
-    return Math.min(longestAck, this.#host.livenessTimeout)
-  }
-
-  /** How long the answer may take that a consumer was made, or deleted, in a cluster. */
-  get consumerPatience(): number {
-    return Math.min(longestMaking, this.patience)
-  }
-
-  /** A subject that nobody else listens to. */
-  newInbox(): string {
-    // As the user has it, whose permissions may depend on it.
-    const { options } = this.connection as { options?: { inboxPrefix?: string } }
-    return this.#nats.createInbox(options?.inboxPrefix)
-  }
-
-  /** Asks JetStream. Resolves to its answer, an error of the API included; rejects with a MemisError. */
-  async ask(subject: string, question?: object, patience = this.patience): Promise<Answer> {
-    return this.#ask(this.connection, subject, question, patience)
-  }
-
-  close(): void {
-    this.#closed = true
-    // A connection of the user's goes on, and must not keep what is closed.
-    ;(this.#status as { stop?(): void } | null)?.stop?.()
-    this.#giveUp()
-  }
-
-  async #ask(nc: NatsConnection, subject: string, question?: object, patience = this.patience): Promise<Answer> {
-    const isRepeated = repeatable.test(subject) && this.#asking < mostRepeated
-    this.#asking++
-    try {
-      const text = question === undefined ? '' : JSON.stringify(question)
-      const request = (timeout: number) => nc.request(`$JS.API.${subject}`, text, { timeout })
-      const reply = await (isRepeated ? repeated(request, patience) : request(patience))
-      return reply.json<Answer>()
-    } catch (error) {
-      throw translate(error)
-    } finally {
-      this.#asking--
-    }
-  }
-
-  async #dial(source: Source): Promise<void> {
+  async #dial(dial: (timeout: number) => Promise<NatsConnection>): Promise<void> {
     const sockets = new Set<Socket>()
-    this.#sockets = sockets
     const timeout = this.#host.livenessTimeout
-    // More time than the client has, which may try more than one server.
-    const silent = setTimeout(() => destroy(sockets), 4 * timeout)
-    let nc: NatsConnection | null = null
+    const attempt: State = { kind: 'dialing', sockets, timer: undefined }
+    this.#state = attempt
+    // A server that accepts and says nothing. The client may try more than one.
+    attempt.timer = this.clock.setTimeout(() => destroy(sockets), 4 * timeout)
     try {
-      dials++
-      nc = await dialing
-        .run(sockets, () => source.dial(timeout))
-        .finally(() => {
-          // In use, it slows every promise of the process.
-          if (--dials === 0) dialing.disable()
-        })
-      if (this.#closed) return void nc.close()
-      this.#nc = nc
-      this.#follow(nc)
-      await this.#begin(nc)
+      const connection = await catchSockets(sockets, () => dial(timeout))
+      if (this.#state === attempt) await this.#adopt(connection, sockets)
+      else await connection.close()
     } catch (error) {
       destroy(sockets)
-      this.#lost(nc, translate(error))
-    } finally {
-      clearTimeout(silent)
+      if (this.#state === attempt) this.#lost(translate(error))
     }
   }
 
-  /** Takes on a connection of the user's; where it is down just now, the answer comes when it is back. */
-  async #adopt(nc: NatsConnection): Promise<void> {
-    if (this.#closed) return
-    this.#nc = nc
+  /** Takes a connection on. A user's may be down just now: then it says so, and when it is back. */
+  async #adopt(connection: NatsConnection, sockets: ReadonlySet<Socket>): Promise<void> {
+    const { clock, source } = this
+    clock.clearTimeout(this.#state.timer)
+    const { api, inboxPrefix, library } = source
+    const patience = Math.min(longestAnswer, this.#host.livenessTimeout)
+    let wire: Wire
     try {
-      await this.#begin(nc)
+      wire = new Wire(connection, { clock, library, api, inboxPrefix, patience })
     } catch (error) {
-      if (!this.#isUp) this.#lost(nc, translate(error))
+      return this.#lost(connection.isClosed() ? closedByUser() : translate(error))
     }
-  }
-
-  async #begin(nc: NatsConnection): Promise<void> {
-    const { error } = await this.#ask(nc, 'INFO').catch((fault: MemisError) => {
-      const isAbsent = fault.code === 'DISCONNECTED' && fault.stored === 'no' && !this.#wasUp
-      throw isAbsent
-        ? new MemisError('UNSUPPORTED_STORE', 'this NATS server has no JetStream: start it with -js')
-        : fault
+    const unlisten = listenTo(connection, {
+      lost: () => this.#lostOf(connected, disconnected('the connection to NATS was lost')),
+      back: () => {
+        if (this.#state === connected) this.#adoptAgain(connection)
+      },
+      forbidden: (subject) => wire.forbid(subject),
+      closed: (error) =>
+        this.#lostOf(connected, error ? translate(error) : disconnected('the connection to NATS was closed')),
     })
-    if (error !== undefined) throw translate(error)
-    if (this.#closed || this.#nc !== nc || this.#isUp) return
-    clearTimeout(this.#redial)
-    this.#isUp = true
-    this.#wasUp = true
-    this.#failures = 0
-    this.#beat(nc)
-    this.#listener.up()
+    const connected: State = { kind: 'checking', wire, sockets, unlisten, timer: undefined, since: clock.now() }
+    this.#state = connected
+    try {
+      await this.#check(wire)
+      if (this.#state !== connected) return
+      connected.kind = 'up'
+      this.#silent = 0
+      this.#beat(connected)
+      this.#listener.up()
+    } catch (error) {
+      this.#lostOf(connected, translate(error))
+    }
   }
 
-  /** Hears what the connection says of itself. */
-  async #follow(nc: NatsConnection): Promise<void> {
-    nc.closed().then((error) => {
-      this.#lost(nc, error ? translate(error) : disconnected('the connection to NATS was closed'))
+  #adoptAgain(connection: NatsConnection): void {
+    this.#end({ kind: 'down' }, disconnected('the connection to NATS came back'))
+    this.#adopt(connection, new Set())
+  }
+
+  async #check(wire: Wire): Promise<void> {
+    const isFirst = this.level === undefined
+    const answer = await wire.ask('INFO').catch((error: MemisError) => {
+      if (!isFirst || error.code !== 'DISCONNECTED' || error.stored !== 'no') throw error
+      throw new MemisError('UNSUPPORTED_STORE', 'this NATS server has no JetStream: start it with -js')
     })
-    const status = nc.status()
-    this.#status = status
-    for await (const { type, permissionContext } of status) {
-      // Of its own connections memis hears by their end.
-      if (type === 'disconnect') this.#lost(nc, disconnected('the connection to NATS was lost'))
-      else if (type === 'reconnect') this.#adopt(nc)
-      else if (permissionContext?.operation === 'publish') this.#listener.forbidden(permissionContext.subject)
+    if (answer.error !== undefined) throw refusal(answer.error)
+    const level = Number(answer.api?.level ?? 0)
+    if (!(level >= apiLevel.least)) {
+      const version = wire.connection.info?.version
+      const which = version === undefined ? '' : `, this is ${version}`
+      throw new MemisError('UNSUPPORTED_STORE', `memis needs NATS 2.11 or newer${which}: update nats-server`)
     }
+    this.level = level
   }
 
-  get #isOwn(): boolean {
-    return 'dial' in this.#source
+  #lostOf(state: State, error: MemisError): void {
+    if (this.#state === state) this.#lost(error)
   }
 
-  #lost(nc: NatsConnection | null, error: MemisError): void {
-    if (this.#closed || nc !== this.#nc) return
-    this.#giveUp()
-    const source = this.#source
-    if (!('dial' in source) && source.isClosed()) {
-      return this.#listener.down(new MemisError('INVALID_OPTION', 'the connection to NATS that was given is closed'))
-    }
-    const wait = backoff(100, this.#failures++)
-    const again = () => ('dial' in source ? this.#dial(source) : this.#adopt(source))
-    this.#redial = setTimeout(again, isPermanent(error) ? longestBackoff : wait)
+  #lost(error: MemisError): void {
+    const { source, clock } = this
+    const { since = Number.POSITIVE_INFINITY } = this.#state as { since?: number }
+    if (this.#state.kind === 'up' && clock.now() - since >= provedAfter) this.succeeded()
+    const waiting: State = { kind: 'waiting', timer: undefined }
+    this.#end(waiting, error)
+    if ('connection' in source && source.connection.isClosed()) return this.#listener.down(closedByUser())
+    const wait = isPermanent(error) ? longestBackoff : backoff(100, this.#failures++)
+    waiting.timer = clock.setTimeout(() => this.open(), wait)
     this.#listener.down(error)
   }
 
-  #giveUp(): void {
-    const nc = this.#nc
-    this.#nc = null
-    this.#isUp = false
-    clearTimeout(this.#redial)
-    clearInterval(this.#heartbeat)
-    if (!this.#isOwn) return
-    destroy(this.#sockets)
-    nc?.close().catch(() => {})
+  /** Lets go of what the state holds, and enters the next one. */
+  async #end(next: State, error: MemisError): Promise<void> {
+    const last = this.#state
+    if (last.kind === 'closed') return
+    this.#state = next
+    this.clock.clearTimeout(last.timer)
+    if ('unlisten' in last) {
+      last.unlisten()
+      last.wire.close(error)
+    }
+    if ('connection' in this.source || !('sockets' in last)) return
+    destroy(last.sockets)
+    if ('wire' in last) await last.wire.connection.close().catch(() => {})
   }
 
   /**
-   * A half-open connection takes what is sent and never answers: three beats of silence are the end of it. A process that
-   * stood still for as long (stopped, or busy) cannot say that it was current meanwhile: it asks anew.
+   * A half-open connection takes what is sent and never answers. A process that stood still (stopped, or busy) for the
+   * liveness timeout cannot say that it was current meanwhile: it connects anew.
    */
-  #beat(nc: NatsConnection): void {
+  #beat(state: Extract<State, { wire: Wire }>): void {
+    const { clock } = this
     const { livenessTimeout } = this.#host
-    let silent = 0
-    let beatAt = performance.now()
-    this.#heartbeat = setInterval(() => {
-      const late = performance.now() - beatAt > livenessTimeout
-      beatAt = performance.now()
-      if (late) return this.#lost(nc, disconnected('the process stood still'))
-      if (silent++ === 0) {
-        const heard = () => {
-          silent = 0
-        }
-        nc.flush().then(heard, () => {})
+    const { connection } = state.wire
+    const beatAt = clock.now()
+    const next = () => {
+      if (this.#state !== state) return
+      if (clock.now() - beatAt > livenessTimeout) return this.#lost(disconnected('the process stood still'))
+      if (this.#silent < mostSilentBeats) return this.#beat(state)
+      this.#lost(disconnected('NATS does not answer'))
+      if ('connection' in this.source) connection.reconnect().catch(() => {})
+    }
+    if (this.#silent++ === 0) {
+      const heard = () => {
+        this.#silent = 0
       }
-      if (silent < 4) return
-      this.#lost(nc, disconnected('NATS does not answer'))
-      if (!this.#isOwn) nc.reconnect().catch(() => {})
-    }, livenessTimeout / 5)
+      connection.flush().then(heard, () => {})
+    }
+    // What was not heard may wait in the socket.
+    state.timer = clock.setTimeout(() => (clock.afterInput ?? call)(next), livenessTimeout / beats)
   }
 }
 
-/** Resolves to the first answer; or rejects as the first try that fails does. */
-function repeated<R>(request: (timeout: number) => Promise<R>, patience: number): Promise<R> {
-  return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
-    const ask = (left: number) => {
-      request(left)
-        .then(resolve, reject)
-        .finally(() => clearTimeout(timer))
-      if (left > 2 * repeatAfter) timer = setTimeout(() => ask(left - repeatAfter), repeatAfter)
+type State =
+  | { kind: 'down' | 'closed'; timer?: undefined }
+  | { kind: 'waiting'; timer: unknown }
+  | { kind: 'dialing'; timer: unknown; readonly sockets: ReadonlySet<Socket> }
+  | {
+      kind: 'checking' | 'up'
+      timer: unknown
+      readonly since: number
+      readonly wire: Wire
+      readonly sockets: ReadonlySet<Socket>
+      readonly unlisten: () => void
     }
-    ask(patience)
-  })
+
+const call = (callback: () => void) => callback()
+
+const closedByUser = () => new MemisError('INVALID_OPTION', 'the connection to NATS that was given is closed')
+
+const dialing = new AsyncLocalStorage<Set<Socket>>()
+const channel = 'net.client.socket'
+const noteSocket = (message: unknown) => dialing.getStore()?.add((message as { socket: Socket }).socket)
+let dials = 0
+
+/**
+ * Notes the sockets that are opened while a connection is made: the client gives up on a silent server without closing its
+ * socket, which would keep the process alive. Listens only as long as something is dialed.
+ */
+async function catchSockets<R>(sockets: Set<Socket>, dial: () => Promise<R>): Promise<R> {
+  if (dials++ === 0) diagnostics.subscribe(channel, noteSocket)
+  try {
+    return await dialing.run(sockets, dial)
+  } finally {
+    if (--dials === 0) {
+      diagnostics.unsubscribe(channel, noteSocket)
+      // In use, it slows every promise of the process.
+      dialing.disable()
+    }
+  }
 }
 
 function destroy(sockets: ReadonlySet<Socket>): void {
   for (const socket of sockets) socket.destroy()
 }
-
-/** What JetStream answers: an error, or what was asked for. */
-export interface Answer {
-  readonly error?: ApiError
-  // biome-ignore lint/suspicious/noExplicitAny: each question has an answer of its own
-  readonly [name: string]: any
-}
-
-export interface ApiError {
-  readonly code: number
-  readonly err_code?: number
-  readonly description?: string
-}
-
-/** Nothing was sent. */
-const notConnected = () => new MemisError('DISCONNECTED', 'not connected to NATS', { stored: 'no' })

@@ -1,30 +1,32 @@
-/** Where a collection lies in NATS: which bucket, and which subjects. */
+/** Where a collection lies in NATS: its bucket, and the subjects of its items. */
 import { MemisError } from '../../core/errors'
-import type { Place } from '../../core/transport'
+import { isKey } from '../../core/names'
+import type { CollectionId } from '../../core/transport'
 
 export interface Names {
   readonly bucket: string
   readonly stream: string
+  /** The subject of the bucket's list of epochs. No collection is encoded so. */
+  readonly epochs: string
   /** How the subjects of the collection's items begin. */
   readonly start: string
-  /** The subject that tells when all was deleted last. No key is encoded so. */
+  /** The subject of the mark that a clear leaves. No key is encoded so. */
   readonly cleared: string
+  /** The subject that atomic batches publish to for a key that they only check. No key is encoded so. */
+  readonly checked: string
 }
 
-/** A database is a KV bucket, whose name may hold `[A-Za-z0-9_-]`. The two characters between prefix and name stand in neither. */
-const separator = '_-'
-
-/**
- * Letters, digits and `-` stay as they are; so does `_`, unless it would be read as an escape or as the separator. Every other
- * byte of UTF-8 is `_` and two hex digits.
- */
+/** Letters, digits and `-` stay as they are; so does `_`, unless it would be read as an escape. All else: `_` and two hex digits per byte. */
 const escapeBucket = (name: string): string =>
-  name.replace(/_(?=[0-9A-F]{2}|-)|[^\w-]+/g, (text) => escapeBytes(text, '_'))
+  name.replace(/_(?=[0-9A-F]{2})|[^\w-]+/g, (text) => escapeBytes(text, '_'))
 
-/** What KV allows in a key stays as it is, all else is `=` and two hex digits for each byte of UTF-8. */
+/** In a prefix, `-` is escaped as well: the first one separates the prefix from the database. */
+const escapePrefix = (prefix: string): string => escapeBucket(prefix).replaceAll('-', '_2D')
+
+/** Characters that KV allows in a key stay as they are. All else: `=` and two hex digits per byte. */
 const escapeToken = (text: string): string => text.replace(/[^\w/-]+/g, (other) => escapeBytes(other, '='))
 
-/** As a token; but dots stay where they separate tokens, as they do in the keys of other KV clients. */
+/** As a token; but dots stay if they separate tokens, as in the keys of other KV clients. */
 const escapeKey = (key: string): string =>
   key.replace(/[^\w/.-]+|^\.+|\.+$|\.{2,}/g, (other) => escapeBytes(other, '='))
 
@@ -34,30 +36,28 @@ function escapeBytes(text: string, mark: string): string {
   return escaped
 }
 
-/** The names of streams are names of directories for the server, which takes no longer ones. */
+/** The server makes a directory with the name of the stream, and takes no longer names. */
 const longestStream = 255
 
-/** @throws MemisError `INVALID_OPTION` where prefix and database make too long a name */
-export function namesOf({ prefix, database, collection }: Place): Names {
-  const bucket = (prefix === undefined ? '' : escapeBucket(prefix) + separator) + escapeBucket(database)
+/** @throws MemisError `INVALID_OPTION` if the name of the bucket becomes too long */
+export function namesOf({ prefix, database, collection }: CollectionId): Names {
+  const bucket = (prefix === '' ? '' : `${escapePrefix(prefix)}-`) + escapeBucket(database)
   const stream = `KV_${bucket}`
   if (stream.length > longestStream) {
-    throw new MemisError(
-      'INVALID_OPTION',
-      `the stream of prefix and database has a name of ${stream.length} characters, NATS takes ${longestStream}`,
-    )
+    const message = `prefix and database make a stream name of ${stream.length} characters, NATS allows ${longestStream}`
+    throw new MemisError('INVALID_OPTION', message, { stored: 'no' })
   }
   const start = `$KV.${bucket}.${escapeToken(collection)}.`
-  return { bucket, stream, start, cleared: `${start}=` }
+  return { bucket, stream, epochs: `$KV.${bucket}.=`, start, cleared: `${start}=`, checked: `${start}=t` }
 }
 
-export const subjectOf = (names: Names, key: string): string => names.start + escapeKey(key)
+export const subjectOf = ({ start }: Names, key: string): string => start + escapeKey(key)
 
-/** The key of a subject; undefined where memis would write that key elsewhere. */
-export function keyOf(names: Names, subject: string): string | undefined {
-  const escaped = subject.slice(names.start.length)
-  if (!escaped.includes('=')) return escaped
+/** The key of a subject; undefined if memis would write that key to another one. */
+export function keyOf({ start }: Names, subject: string): string | undefined {
+  const escaped = subject.slice(start.length)
+  if (!escaped.includes('=')) return isKey(escaped) && escapeKey(escaped) === escaped ? escaped : undefined
   const bytes = escaped.replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
   const key = Buffer.from(bytes, 'latin1').toString()
-  return escapeKey(key) === escaped ? key : undefined
+  return isKey(key) && escapeKey(key) === escaped ? key : undefined
 }

@@ -1,314 +1,219 @@
-/**
- * One unbroken session of following a collection: a consumer of memis's own, which delivers first what was missed and then
- * what comes, in the order of the stream, and numbers it without a gap.
- */
-import type { Msg, Subscription } from 'nats'
-import { type Resumption, resume } from '../../core/epochs'
+/** One unbroken session of following a collection: first what was missed, then what comes. */
 import { MemisError, outOfTouch } from '../../core/errors'
-import type { Change, Host, Position, Revision, Sink } from '../../core/transport'
-import { setImmediate } from '../../core/turn'
-import { type Bucket, type BucketState, epochOf } from './bucket'
-import { decodeMessage, decodeStamp, type Headers, header, headersOf, type Stamp, textOf, ttlOf } from './decode'
-import { noStream, translate } from './errors'
-import type { Link } from './link'
+import { contains, currentEpoch } from '../../core/history'
+import type { Cursor, Entry, Sink } from '../../core/transport'
+import { Anchors } from './anchors'
+import type { Bucket, StreamState } from './bucket'
+import type { Message } from './client'
+import { Consumer, type ConsumerListener } from './consumer'
+import { type Delivery, entryOf, type Facts, readHeaders } from './decode'
+import { translate } from './errors'
+import { Groups } from './groups'
 import { keyOf, type Names } from './names'
-import { nsPerMs } from './server-clock'
-import type { Sweeper } from './sweeper'
-import type { Trail } from './trail'
+import { textOf } from './wire'
 
-/** So many beats without a word, and the consumer is gone. */
-const mostSilentBeats = 3
+/** What a cursor carries beside the place. */
+interface Memo {
+  /** When the replica was current last (the clock's time). */
+  readonly provedAt: number
+  readonly anchors: Anchors
+}
 
-export class Session {
-  readonly #link: Link
+type State =
+  /** The consumer is being made. What it delivers waits until it is known of which history it is. */
+  | { readonly kind: 'opening'; readonly early: [Message, Delivery][] }
+  /** What was there when it was made is delivered up to `target`. */
+  | { readonly kind: 'filling'; target: number }
+  | {
+      readonly kind: 'live'
+      provedAt: number
+      /** What the leader has and was not delivered: up to `n`, since `since`, when everything up to `reached` had been. */
+      missing: { readonly n: number; readonly reached: number; readonly since: number } | null
+    }
+  | { readonly kind: 'over' }
+
+/** So many sessions of a bucket may ask the leader at each audit; of more, each asks so often within the liveness timeout. */
+const fewSessions = 50
+const asksWithinLiveness = 4
+/** So often a session begins anew before it has told anything. */
+const mostTries = 3
+/** A message that the leader has is lost if it was not delivered within so many ms, and nothing else was. */
+const longestDelivery = 2000
+
+export class Session implements ConsumerListener {
   readonly #bucket: Bucket
   readonly #names: Names
-  readonly #host: Host
   readonly #sink: Sink
-  readonly #sweeper: Sweeper
-  readonly #trail: Trail
-  /** The consumer says so often (ms) that it is there, when it has nothing else to say. */
-  readonly #beat: number
-  #state!: BucketState
-  #subscription: Subscription | null = null
-  #consumer = ''
-  /** What comes before the answer that the consumer is made, and with it the server's time. */
-  #early: Msg[] | null = []
-  /** How many messages the consumer has delivered. */
-  #count = 0
-  /** The number of the last of them, or that after which they begin. */
+  #consumer: Consumer | null = null
+  readonly #groups: Groups
+  #state: State = { kind: 'opening', early: [] }
+  /** The stream as the session began with it. */
+  #stream!: StreamState
+  /** The last place that was delivered, and the one up to which everything of the collection was. */
   #reached = 0
-  /** What is to be delivered before the replica is current; null until it is known. */
-  #target: number | null = null
-  #isLive = false
-  /** The number that the last audit found. */
-  #expected = 0
-  #isAuditing = false
-  /** Since when (performance.now()) audits are without an answer; null where they have one. */
-  #unansweredSince: number | null = null
+  #complete = 0
+  /** Up to this place, atomic batches are not kept together. */
+  #ungrouped = 0
+  /** The place of a clear whose tombstones are still to come; 0 if there is none. */
+  #clearing = 0
+  #anchors = new Anchors()
+  /** Somebody says that a message was lost. */
+  #isSuspicious = false
+  #isComparing = false
   /** What has been delivered and not yet told. */
-  #changes: Change[] = []
+  #entries: Entry[] = []
   #flushes = false
-  #heardAt = performance.now()
-  #checkedAt = performance.now()
-  #over = false
 
-  constructor(link: Link, bucket: Bucket, names: Names, host: Host, sink: Sink, sweeper: Sweeper, trail: Trail) {
-    this.#link = link
+  constructor(bucket: Bucket, names: Names, sink: Sink) {
     this.#bucket = bucket
     this.#names = names
-    this.#host = host
     this.#sink = sink
-    this.#sweeper = sweeper
-    this.#trail = trail
-    this.#beat = Math.max(100, Math.min(host.auditInterval, host.livenessTimeout / 5))
+    this.#groups = new Groups((list) => this.#tellGroup(list))
   }
 
-  async start(from: Position | null): Promise<void> {
+  async start(from: Cursor | null): Promise<void> {
     try {
-      await this.#trail.deleteConsumers().catch(() => {}) // who may not, leaves them to the server
-      const { after, common } = await this.#resume(from)
-      if (this.#over) return
-      const epoch = epochOf(this.#state)
-      this.#trail.begin(epoch, after === null)
-      if (after === null) this.#sweeper.forget(this.#names.start)
-      this.#reached = after ?? 0
-      this.#sink.begin(after === null ? 'whole' : 'delta', epoch, common)
-      if (this.#over) return
-      await this.#follow(after)
-      if (this.#over) return
-      // Asked after the consumer was made: all that was there at that time is delivered when this one is.
-      const target = await this.#last()
-      // Of a stream that was made anew meanwhile, the contents are not those that the session began with.
-      if (!(await this.#bucket.isStill(this.#state))) throw outOfTouch('the stream was made anew')
-      if (this.#over) return
-      this.#target = target
-      this.#flushSoon()
+      let state = await this.#bucket.open()
+      for (let tries = 0; !this.#isOver; tries++) {
+        const after = from === null ? null : await this.#resumeAfter(from, state)
+        if (this.#isOver) return
+        this.#consumer = new Consumer(this.#bucket, this.#names.start, this)
+        if (state.exists) await this.#consumer.open(after, state)
+        const begun = state
+        state = await this.#bucket.refresh()
+        if (state.head < (after ?? 0)) this.#bucket.distrust(after as number)
+        else if (state.history === begun.history) return await this.#begin(state, after)
+        // The stream was recreated meanwhile, has lost its end, or came into being.
+        if (tries === mostTries) throw outOfTouch('the stream changes all the time')
+        this.#consumer.close()
+        if (!this.#isOver) this.#state = { kind: 'opening', early: [] }
+        state = await this.#bucket.open()
+      }
     } catch (error) {
       this.fail(translate(error))
     }
   }
 
   fail(error: MemisError): void {
-    if (this.#over) return
+    if (this.#isOver) return
     this.close()
     this.#sink.stale(error)
   }
 
+  failed(error: MemisError): void {
+    this.fail(error)
+  }
+
   close(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#changes = []
-    this.#subscription?.unsubscribe()
-    if (this.#consumer === '') return
-    this.#trail.leave(this.#consumer)
+    if (this.#isOver) return
+    this.#state = { kind: 'over' }
+    this.#entries = []
+    this.#consumer?.close()
   }
 
-  /** Looks whether the consumer is still there, and, where it may follow another server than the stream's leader, whether that is. */
-  check(): void {
-    if (this.#over) return
-    // Silence counts while the process has its turn; how long it may stand still is the link's to judge.
-    const now = performance.now()
-    if (now - this.#checkedAt > this.#beat) this.#heardAt = Math.min(now, this.#heardAt + now - this.#checkedAt)
-    this.#checkedAt = now
-    if (this.#early !== null || this.#doubt() === null) return
-    // Where the process stood still, what it has not heard of is waiting in the socket.
-    setImmediate(() => {
-      const doubt = this.#doubt()
-      if (doubt === null) return
-      this.#bucket.forget()
-      this.fail(outOfTouch(doubt))
-    })
+  suspect(): void {
+    this.#isSuspicious = true
   }
 
-  /** Why nothing can be vouched for any more. */
-  #doubt(): string | null {
-    const now = performance.now()
-    if (now - this.#heardAt >= mostSilentBeats * this.#beat) return 'the consumer is gone'
-    const { livenessTimeout, auditInterval } = this.#host
-    // A server that is cut off from the others goes on with its consumers, and knows nothing of what those others take.
-    const since = this.#unansweredSince ?? now
-    return now - since >= Math.max(livenessTimeout / 2, livenessTimeout - auditInterval)
-      ? 'the leader of the stream does not answer'
-      : null
+  delivered(message: Message, delivery: Delivery): void {
+    if (this.#state.kind === 'opening') this.#state.early.push([message, delivery])
+    else if (!this.#isOver) this.#deliver(message, delivery)
   }
 
-  /** Asks the stream's leader, where the consumer may follow another server. */
-  async audit(): Promise<void> {
-    // One at a time: answers that come together would count a message on its way as lost.
-    if (!this.#isLive || !this.#state.isReplicated || this.#isAuditing) return
-    this.#isAuditing = true
-    this.#unansweredSince ??= performance.now()
-    try {
-      const last = await this.#last()
-      this.#unansweredSince = null
-      if (this.#over) return
-      // A message may be on its way: only when the next audit comes and it has not, was it lost.
-      if (this.#reached < this.#expected) return this.fail(outOfTouch('a message was not delivered'))
-      this.#expected = last
-      if (this.#reached >= last) this.#prove()
-    } catch (error) {
-      // A dead link is the heartbeat's to find.
-      if ((error as MemisError).code !== 'DISCONNECTED') this.#host.report(error as MemisError)
-    } finally {
-      this.#isAuditing = false
-    }
+  /** Compares what was told with what the stream's leader says. */
+  audited(stream: StreamState): void {
+    const state = this.#state
+    if (state.kind === 'over' || state.kind === 'opening') return
+    if (stream.history !== this.#stream.history) return this.fail(outOfTouch('another epoch began'))
+    if (this.#anchors.areGone(stream.first)) return this.fail(outOfTouch('the bucket was purged'))
+    if (state.kind === 'live' && stream.head <= this.#complete && !this.#isSuspicious && this.#isWhole) {
+      this.#prove()
+    } else if (state.kind === 'filling' || this.#isAskDue(state)) this.#compare(stream.head)
   }
 
-  /** Where to go on from, once it is known whether the stream still is what it was. */
-  async #resume(from: Position | null): Promise<Resumption> {
-    this.#state = await this.#bucket.refresh()
-    if (from !== null && from.epoch === epochOf(this.#state)) {
-      // An answer that others were waiting for may be older than what was told.
-      if (from.n > this.#state.head) this.#state = await this.#bucket.refresh()
-      const floor = await this.#trail.broken(from, this.#state)
-      if (floor !== null) this.#state = await this.#bucket.fork(from.epoch, floor)
-    }
-    const forgotten = this.#trail.keepsMarks(this.#state) ? 0 : Infinity
-    return resume(from, { ...this.#state, forgotten })
+  /** No part of an atomic batch or of a clear is still to come. */
+  get #isWhole(): boolean {
+    return this.#groups.isEmpty && this.#clearing === 0
   }
 
-  /** Of a stream that lies on several servers, the consumer lies on one of them: where that does not answer, another is made. */
-  async #follow(after: number | null): Promise<void> {
-    const { patience: longest, consumerPatience } = this.#link
-    const patience = this.#state.isReplicated ? consumerPatience : longest
-    for (let left = longest; ; left -= patience) {
-      try {
-        return await this.#consume(after, patience)
-      } catch (error) {
-        // What the server answers has a cause.
-        const { code, stored } = error as MemisError
-        if (this.#over || left <= patience || code !== 'DISCONNECTED' || stored === 'no') throw error
-        this.#subscription?.unsubscribe()
-        this.#trail.leave(this.#consumer)
-        this.#early = []
-      }
-    }
+  get #isOver(): boolean {
+    return this.#state.kind === 'over'
   }
 
-  async #consume(after: number | null, patience: number): Promise<void> {
-    const inbox = this.#link.newInbox()
-    this.#subscription = this.#link.connection.subscribe(inbox, {
-      callback: (error, message) => {
-        if (error !== null) this.fail(translate(error))
-        else this.#hear(message)
-      },
-    })
-    const start =
-      after === null
-        ? { deliver_policy: this.#state.isLastOnly ? 'all' : 'last_per_subject' }
-        : { deliver_policy: 'by_start_sequence', opt_start_seq: after + 1 }
-    // With a name, it is the same one when the question is asked again; and it can be deleted though no answer came.
-    const name = crypto.randomUUID().slice(0, 18)
-    this.#consumer = name
-    const config = {
-      ...start,
-      name,
-      deliver_subject: inbox,
-      filter_subject: `${this.#names.start}>`,
-      ack_policy: 'none',
-      max_deliver: 1,
-      replay_policy: 'instant',
-      flow_control: true,
-      idle_heartbeat: Math.round(this.#beat) * nsPerMs,
-      // If memis cannot delete it, the server does.
-      inactive_threshold: Math.max(5000, 2 * this.#host.livenessTimeout) * nsPerMs,
-      mem_storage: true,
-      num_replicas: 1,
-    }
-    const question = { stream_name: this.#bucket.stream, config }
-    const asked = performance.now()
-    const made = await this.#link.ask(`CONSUMER.CREATE.${this.#bucket.stream}.${name}`, question, patience)
-    if (made.error?.err_code === noStream) this.#bucket.forget()
-    if (made.error !== undefined) throw translate(made.error)
-    this.#bucket.clock.set(made, asked)
-    this.#heardAt = performance.now()
-    if (this.#over) return this.#trail.leave(name)
-    const early = this.#early as Msg[]
-    this.#early = null
-    for (const message of early) this.#hear(message)
+  /** The place to go on from; null to be told everything. */
+  async #resumeAfter(from: Cursor, { history, retention, first }: StreamState): Promise<number | null> {
+    if (from.memo === undefined) return null
+    const { provedAt, anchors } = from.memo as Memo
+    const away = this.#bucket.context.clock.now() - provedAt
+    // A margin for the time that the tombstones take to arrive.
+    if (!contains(history, from) || away >= 0.9 * retention) return null
+    if (await anchors.werePurged(this.#bucket, first)) return null
+    this.#anchors = anchors
+    return from.n
   }
 
-  /** The number of the collection's last message, by the word of the stream's leader; 0 where there is none. */
+  async #begin(stream: StreamState, after: number | null): Promise<void> {
+    // Asked after the consumer was made: when this is delivered, so is everything that was there by then.
+    const target = stream.exists ? await this.#last() : 0
+    if (this.#state.kind !== 'opening') return
+    const { early } = this.#state
+    this.#stream = stream
+    this.#reached = after ?? 0
+    this.#complete = this.#reached
+    // What a snapshot tells is incomplete anyway.
+    this.#ungrouped = after === null ? target : 0
+    this.#state = { kind: 'filling', target }
+    this.#sink.begin(after === null ? 'snapshot' : 'delta', stream.history)
+    for (const [message, delivery] of early) if (!this.#isOver) this.#deliver(message, delivery)
+    this.#flush()
+  }
+
+  /** The place of the collection's last message; 0 if there is none. */
   async #last(): Promise<number> {
-    return (await this.#bucket.message({ last_by_subj: `${this.#names.start}>` }))?.seq ?? 0
+    return (await this.#bucket.read({ last_by_subj: `${this.#names.start}>` }))?.seq ?? 0
   }
 
-  /** Called by the client, where a throw would end the connection. */
-  #hear(message: Msg): void {
-    if (this.#over) return
-    if (this.#early !== null) return void this.#early.push(message)
-    try {
-      this.#heardAt = performance.now()
-      const { reply } = message
-      const stamp = reply ? decodeStamp(reply) : undefined
-      if (stamp !== undefined) this.#deliver(message, stamp)
-      else if (message.headers?.code === 100) this.#hearBeat(message)
-      else this.#host.report(new MemisError('UNDECODABLE', `${this.#names.start}: a message that is no consumer's`))
-    } catch (error) {
-      this.fail(outOfTouch('a message could not be handled', error))
-    }
-  }
-
-  #deliver(message: Msg, stamp: Stamp): void {
-    const { n, count, time } = stamp
-    if (count !== this.#count + 1)
-      return this.fail(outOfTouch(`${count - this.#count - 1} messages were not delivered`))
-    this.#count = count
-    this.#reached = n
-    this.#trail.add(stamp)
-    this.#flushSoon()
+  #deliver(message: Message, { n, time, pending }: Delivery): void {
     const { subject } = message
-    const headers = headersOf(message)
-    if (subject === this.#names.cleared) return this.#sweepLater(subject, n, true, headers, 0)
+    this.#reached = n
+    this.#bucket.trail.add({ n, time })
+    const facts = readHeaders(message.headers)
+    if (subject === this.#names.cleared) this.#heardClear(n, facts)
+    const entry = this.#entryOf(message, n, time, facts)
+    if (!this.#groups.add(entry, n, pending, n > this.#ungrouped ? facts : null) && entry !== null)
+      this.#entries.push(entry)
+    if (entry !== null) this.#anchors.told(subject, entry, n)
+    this.#flushSoon()
+  }
+
+  #entryOf(message: Message, n: number, time: number, facts: Facts): Entry | null {
+    const { subject, data } = message
+    if (subject === this.#names.cleared || subject === this.#names.checked) return null
+    const { host } = this.#bucket.context
     const key = keyOf(this.#names, subject)
     if (key === undefined) {
-      this.#host.report(new MemisError('UNDECODABLE', `${subject}: a key that memis would write in another way`))
-      return
+      host.report(new MemisError('UNDECODABLE', `${subject}: no key that memis would write so`))
+      return null
     }
-    const age = this.#bucket.clock.ageOf(time)
-    const { maxAge } = this.#state
-    const change = decodeMessage({ key, n, age, maxAge, headers, text: () => textOf(message) })
-    this.#changes.push(change)
-    this.#sweepLater(subject, n, change.kind !== 'set' && isMark(headers), headers, age, change.origin)
-  }
-
-  /** What the server does not remove by itself. */
-  #sweepLater(
-    subject: string,
-    n: number,
-    mark: boolean,
-    headers: Headers | undefined,
-    age: number,
-    origin?: Revision,
-  ): void {
-    const { stream } = this.#bucket
-    if (this.#state.expires && headers?.get(header.ttl)) return void this.#sweeper.drop(subject, n)
-    if (mark) return this.#sweeper.add(stream, subject, n, 'mark', this.#host.retention - age)
-    const ttl = headers === undefined ? Infinity : ttlOf(headers)
-    if (ttl < Infinity) this.#sweeper.add(stream, subject, n, 'item', ttl - age, origin)
-    else this.#sweeper.drop(subject, n)
-  }
-
-  #hearBeat(message: Msg): void {
-    // A question of the flow control; in a beat, a header names whom to answer.
-    const answered = message.reply || message.headers?.get('Nats-Consumer-Stalled')
-    if (answered) this.#link.connection.publish(answered)
-    if (message.reply) return
-    const count = Number(message.headers?.get('Nats-Last-Consumer'))
-    if (count > this.#count) return this.fail(outOfTouch(`${count - this.#count} messages were not delivered`))
-    if (this.#isLive) this.#prove()
-    else if (this.#target !== null) this.#retarget()
-  }
-
-  /** What is waited for may have been replaced or removed before it was delivered. */
-  async #retarget(): Promise<void> {
-    try {
-      this.#target = await this.#last()
-      this.#flushSoon()
-    } catch (error) {
-      this.fail(translate(error))
+    const isTooLarge = data.byteLength > host.maxItemBytes
+    if (isTooLarge && facts.gone === undefined) {
+      const text = `the item has ${data.byteLength} bytes, ${host.maxItemBytes} are allowed: it is ignored`
+      host.report(new MemisError('LIMIT_EXCEEDED', text, { key }))
     }
+    const text = () => (isTooLarge ? '' : textOf(data))
+    return entryOf(key, { n, age: this.#bucket.ageOf(time), facts, text }, this.#stream.history, this.#stream.maxAge)
+  }
+
+  /** The mark of a clear comes twice: before its tombstones, and after them with the revision of the clear. */
+  #heardClear(n: number, { revision }: Facts): void {
+    if (revision === undefined) this.#clearing = n
+    else if (revision.n >= this.#clearing) this.#clearing = 0
+  }
+
+  /** An atomic batch is told as one, after what came before it. */
+  #tellGroup(list: readonly Entry[]): void {
+    this.#tellEntries()
+    if (!this.#isOver) this.#sink.entries(list, true)
   }
 
   /** What comes in one piece from the socket is told in one. */
@@ -322,26 +227,73 @@ export class Session {
     })
   }
 
+  #tellEntries(): void {
+    const entries = this.#entries
+    this.#entries = []
+    if (entries.length > 0) this.#sink.entries(entries)
+  }
+
   #flush(): void {
-    if (this.#over) return
-    const changes = this.#changes
-    this.#changes = []
-    if (changes.length > 0) this.#sink.changes(changes)
-    if (this.#over) return
-    if (!this.#isLive && this.#target !== null && this.#reached >= this.#target) {
-      this.#isLive = true
-      // What the stream had when the session began has been delivered, as far as it is the collection's.
-      this.#reached = Math.max(this.#reached, this.#state.head)
+    if (this.#isOver) return
+    this.#tellEntries()
+    if (this.#isOver || !this.#isWhole) return
+    this.#complete = Math.max(this.#complete, this.#reached)
+    if (this.#state.kind === 'filling') {
+      if (this.#reached < this.#state.target) return
+      this.#complete = Math.max(this.#complete, this.#stream.head)
+      this.#state = { kind: 'live', provedAt: 0, missing: null }
     }
-    if (this.#isLive) this.#prove()
+    this.#prove()
   }
 
   #prove(): void {
-    if (this.#changes.length > 0) return // told in a moment
-    this.#trail.prove()
-    this.#sink.live(this.#reached)
+    if (this.#state.kind !== 'live') return
+    const { clock, link } = this.#bucket.context
+    const provedAt = clock.now()
+    this.#state.provedAt = provedAt
+    link.succeeded()
+    const memo: Memo = { provedAt, anchors: this.#anchors }
+    this.#sink.live({ epoch: currentEpoch(this.#stream.history).id, n: this.#complete, memo })
+  }
+
+  #isAskDue(state: Extract<State, { kind: 'live' }>): boolean {
+    const { host, clock } = this.#bucket.context
+    if (this.#bucket.sessions.size <= fewSessions || state.missing !== null) return true
+    return clock.now() - state.provedAt >= host.livenessTimeout / asksWithinLiveness
+  }
+
+  /** Asks the leader for the collection's last message. `head` is the stream's last one, as of before. */
+  async #compare(head: number): Promise<void> {
+    if (this.#isComparing) return
+    this.#isComparing = true
+    try {
+      const last = await this.#last()
+      const state = this.#state
+      // What was awaited may have been replaced or removed.
+      if (state.kind === 'filling') state.target = last
+      if (last > this.#reached) return this.#miss(last)
+      if (state.kind === 'live') state.missing = null
+      this.#isSuspicious = false
+      this.#clearing = 0
+      this.#groups.release()
+      this.#complete = Math.max(this.#complete, head)
+      this.#flush()
+    } catch (error) {
+      // A dead link finds itself.
+      if ((error as MemisError).code !== 'DISCONNECTED') this.#bucket.context.host.report(error as MemisError)
+    } finally {
+      this.#isComparing = false
+    }
+  }
+
+  /** The leader has a message that was not delivered. It may be on its way. */
+  #miss(last: number): void {
+    if (this.#state.kind !== 'live') return
+    const { clock, host } = this.#bucket.context
+    const now = clock.now()
+    const { missing } = this.#state
+    if (missing?.reached !== this.#reached) this.#state.missing = { n: last, reached: this.#reached, since: now }
+    else if (now - missing.since >= Math.min(longestDelivery, host.livenessTimeout / 4))
+      this.fail(outOfTouch('a message was not delivered'))
   }
 }
-
-const isMark = (headers: Headers | undefined): boolean =>
-  Boolean(headers?.get(header.operation) || headers?.get(header.marker))
