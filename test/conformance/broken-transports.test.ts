@@ -1,371 +1,118 @@
-/** The suite catches what a transport can do wrong: each of these breaks one thing, and cases of that clause fail. */
+/** The suites catch what a transport can do wrong: each fault breaks one thing, and a case says what is wrong. */
 import * as assert from 'node:assert/strict'
 import { suite } from 'uvu'
-import { conformance } from '../../src/conformance'
-import {
-  type Change,
-  type Client,
-  createClient,
-  MemoryHub,
-  type Sink,
-  type Transport,
-  type Write,
-} from '../../src/index'
+import { apiConformance, type ConformanceOptions, transportConformance } from '../../src/conformance'
+import { MemisError } from '../../src/transport-kit'
+import { MemoryHub } from '../../src/transports/memory/hub'
 import { MemoryTransport } from '../../src/transports/memory/transport'
-import { turn } from '../support/fake-transport'
+import { memory } from '../transports/memory-store'
+import { conditions } from './faults/conditions'
+import { type Fault, faulty, type Plant } from './faults/fault'
+import { following, leftTimers } from './faults/following'
+import { merging } from './faults/merging'
+import { writing } from './faults/writing'
 
-/** What is put in place of the intact transport's methods. All transports of a case are given the same `shared`. */
-type Break = (intact: MemoryTransport, shared: Map<string, unknown>) => Partial<Transport>
+const faults: readonly Fault[] = [...writing, ...conditions, ...merging, ...following]
 
-interface Broken {
-  readonly does: string
-  /** Where the suite is to notice. */
-  readonly clause: string
-  readonly break: Break
+interface Case {
+  readonly title: string
+  run(): Promise<void>
 }
 
-const broken: readonly Broken[] = [
-  {
-    does: 'drops a notification',
-    clause: 'K1',
-    break: (intact) => {
-      let heard = 0
-      return watching(intact, (sink) => ({ changes: (list) => void (++heard % 10 === 0 || sink.changes(list)) }))
+/** The cases of a suite on hubs whose transports have the fault. */
+function casesOf(name: Fault['suite'], plant: Plant, patience: number): Case[] {
+  const cases: Case[] = []
+  const test = Object.assign((title: string, run: () => Promise<void>) => void cases.push({ title, run }), {
+    skip() {},
+  })
+  const options: ConformanceOptions = {
+    ...{ name: 'broken', test, patience, hooks: memory.hooks as ConformanceOptions['hooks'] },
+    setup() {
+      const hub = new MemoryHub()
+      const shared = new Map<string, unknown>()
+      return { hub, transport: () => faulty({ intact: new MemoryTransport(hub), hub, shared }, plant) }
     },
-  },
-  {
-    does: 'gives old contents to who joins',
-    clause: 'R2',
-    break: (intact, shared) =>
-      watching(intact, (sink, at) => {
-        let contents = true
-        return {
-          changes(list) {
-            if (contents && !shared.has(at)) shared.set(at, list)
-            sink.changes(contents ? (structuredClone(shared.get(at)) as Change[]) : list)
-            contents = false
-          },
-        }
-      }),
-  },
-  {
-    does: 'says that all is told before it is',
-    clause: 'R2',
-    break: (intact) =>
-      watching(intact, (sink) => ({
-        begin(how, epoch, common) {
-          sink.begin(how, epoch, common)
-          sink.live(1)
-        },
-        changes: (list) => void setImmediate(() => sink.changes(list)),
-      })),
-  },
-  {
-    does: 'gives the same objects to all replicas',
-    clause: 'I3',
-    break: (intact, shared) =>
-      watching(intact, (sink, at) => ({
-        changes(list) {
-          const share = (change: Change) => {
-            const name = JSON.stringify([at, change.key, change.n])
-            if (!shared.has(name)) shared.set(name, change)
-            return shared.get(name) as Change
-          }
-          sink.changes(list.map(share))
-        },
-      })),
-  },
-  {
-    does: 'numbers changes by when it tells them, the last first',
-    clause: 'W4',
-    break: (intact) =>
-      watching(intact, (sink) => ({
-        changes: (list) => sink.changes([...list].reverse().map((change, i) => ({ ...change, n: list[i]?.n ?? 0 }))),
-      })),
-  },
-  {
-    does: 'takes the deletes of a batch first',
-    clause: 'W4',
-    break: (intact) => ({
-      async write(place, batch) {
-        const order = [...batch.writes.keys()].sort((a, b) => rank(batch.writes[a]) - rank(batch.writes[b]))
-        const { epoch, outcomes } = await intact.write(place, {
-          ...batch,
-          writes: order.map((i) => batch.writes[i] as Write),
-        })
-        return { epoch, outcomes: batch.writes.map((_, i) => outcomes[order.indexOf(i)] ?? { n: 0, existed: false }) }
-      },
-    }),
-  },
-  {
-    does: 'takes a full batch after the one that follows it',
-    clause: 'W4',
-    break: (intact) => ({
-      pipelines: true,
-      async write(place, { follows, ...batch }) {
-        if (follows === undefined && batch.writes.length === 1000) await turn()
-        // The store itself would refuse the one that comes too late, if it were of the same writer.
-        return intact.write(place, { ...batch, writer: `${batch.writer} ${batch.sequence}` })
-      },
-    }),
-  },
-  {
-    does: 'loses ttls',
-    clause: 'X1',
-    break: (intact) =>
-      writing(intact, (write) => (write.kind === 'set' && write.ttlMs !== null ? { ...write, ttlMs: null } : write)),
-  },
-  {
-    does: 'rounds ttls down to seconds',
-    clause: 'X1',
-    break: (intact) =>
-      writing(intact, (write) =>
-        write.kind === 'set' && write.ttlMs !== null
-          ? { ...write, ttlMs: Math.max(1, Math.floor(write.ttlMs / 1000) * 1000) }
-          : write,
-      ),
-  },
-  {
-    does: 'tells who joins the whole ttl in place of what is left',
-    clause: 'X1',
-    break: (intact, shared) => ({
-      ...writing(intact, (write) => {
-        if (write.kind === 'set') shared.set(write.key, write.ttlMs)
-        return write
-      }),
-      ...watching(intact, (sink) => ({
-        changes: (list) =>
-          sink.changes(
-            list.map((change) =>
-              change.kind === 'set' ? { ...change, leftMs: shared.get(change.key) as number | null } : change,
-            ),
-          ),
-      })),
-    }),
-  },
-  {
-    does: 'keeps the old ttl where a set has none',
-    clause: 'W1',
-    break: (intact, shared) =>
-      writing(intact, (write) => {
-        if (write.kind !== 'set') return write
-        const ttlMs = write.ttlMs ?? (shared.get(write.key) as number | undefined) ?? null
-        shared.set(write.key, ttlMs)
-        return { ...write, ttlMs }
-      }),
-  },
-  {
-    does: 'tells success for a write that it did not store',
-    clause: 'W1',
-    break: (intact) => {
-      let batches = 0
-      return {
-        async write(place, batch) {
-          if (++batches % 3 > 0) return intact.write(place, batch)
-          const { epoch } = await intact.write(place, { ...batch, writes: [] })
-          return { epoch, outcomes: batch.writes.map((_, i) => ({ n: 1_000_000 + batches + i, existed: true })) }
-        },
-      }
-    },
-  },
-  {
-    does: 'says of every delete that the key was there',
-    clause: 'W5',
-    break: (intact) => ({
-      async write(place, batch) {
-        const { epoch, outcomes } = await intact.write(place, batch)
-        return {
-          epoch,
-          outcomes: outcomes.map((outcome) => ('n' in outcome ? { ...outcome, existed: true } : outcome)),
-        }
-      },
-    }),
-  },
-  {
-    does: 'joins the names of a place by colons',
-    clause: 'N2',
-    break: (intact) => ({
-      write: (place, batch) => intact.write({ ...place, ...joined(place) }, batch),
-      watch: (place, from, sink) => intact.watch({ ...place, ...joined(place) }, from, sink),
-    }),
-  },
-  {
-    does: 'loses what a key has in upper case',
-    clause: 'N2',
-    break: (intact) =>
-      writing(intact, (write) => (write.kind === 'clear' ? write : { ...write, key: write.key.toLowerCase() })),
-  },
-  {
-    does: 'assigns fields, and so loses __proto__',
-    clause: 'I2',
-    break: (intact) =>
-      watching(intact, (sink) => ({
-        changes: (list) =>
-          sink.changes(
-            list.map((change) =>
-              change.kind === 'set' ? { ...change, item: Object.assign({}, change.item) } : change,
-            ),
-          ),
-      })),
-  },
-  {
-    does: 'merges a set into the item that is there',
-    clause: 'I2',
-    break: (intact, shared) =>
-      writing(intact, (write) => {
-        if (write.kind !== 'set') return write
-        const item = { ...(shared.get(write.key) as object | undefined), ...write.item.item }
-        shared.set(write.key, item)
-        return { ...write, item: { ...write.item, item, json: JSON.stringify(item) } }
-      }),
-  },
-  {
-    does: 'does not say that it was cut off',
-    clause: 'K3',
-    break: (intact) => ({
-      open: (host) =>
-        intact.open({
-          ...host,
-          up: () => host.up(),
-          down: () => {},
-          report: (error) => host.report(error),
-        }),
-      ...watching(intact, () => ({ stale: () => {} })),
-    }),
-  },
-  {
-    does: 'tells who returns only what is new, and not what is gone',
-    clause: 'K4',
-    break: (intact) =>
-      watching(intact, (sink) => {
-        let contents = true
-        return {
-          changes(list) {
-            sink.changes(contents ? list.filter(({ kind }) => kind === 'set') : list)
-            contents = false
-          },
-        }
-      }),
-  },
-  {
-    does: 'leaves a timer behind when it is closed',
-    clause: 'W7',
-    break: () => {
-      leftTimers.push(setInterval(() => {}, 60_000))
-      return {}
-    },
-  },
-]
-
-const leftTimers: NodeJS.Timeout[] = []
-
-const rank = (write: Write | undefined) => (write?.kind === 'delete' ? 0 : 1)
-
-const joined = ({ database, collection }: { database: string; collection: string }) => ({
-  database: '',
-  collection: `${database}:${collection}`,
-})
-
-/** Watches with another sink in between; `at` names the place. */
-function watching(intact: MemoryTransport, other: (sink: Sink, at: string) => Partial<Sink>): Partial<Transport> {
-  return {
-    watch(place, from, sink) {
-      const straight: Sink = {
-        begin: (how, epoch, common) => sink.begin(how, epoch, common),
-        changes: (list) => sink.changes(list),
-        live: (n) => sink.live(n),
-        stale: (error) => sink.stale(error),
-      }
-      return intact.watch(place, from, { ...straight, ...other(sink, JSON.stringify(place)) })
-    },
+  } as ConformanceOptions
+  const { log } = console
+  console.log = () => {}
+  try {
+    if (name === 'transport') transportConformance(options)
+    else apiConformance(options)
+  } finally {
+    console.log = log
   }
+  return cases
 }
 
-const writing = (intact: MemoryTransport, other: (write: Write) => Write): Partial<Transport> => ({
-  write: (place, batch) => intact.write(place, { ...batch, writes: batch.writes.map(other) }),
-})
-
-function wrap(intact: MemoryTransport, broken: Partial<Transport>): Transport {
-  return {
-    name: 'broken',
-    lacks: [],
-    clock: intact.clock,
-    maxItemBytes: intact.maxItemBytes,
-    open: (host) => intact.open(host),
-    write: (place, batch) => intact.write(place, batch),
-    watch: (place, from, sink) => intact.watch(place, from, sink),
-    close: () => intact.close(),
-    ...broken,
-  }
-}
-
-function setup(breakIt: Break) {
-  const hub = new MemoryHub()
-  const shared = new Map<string, unknown>()
-  const transports = new Map<Client, MemoryTransport>()
-  let down = false
-  const those = (client?: Client) =>
-    [...transports].filter(([of]) => !client || of === client).map(([, intact]) => intact)
-  return {
-    client(options = {}) {
-      const intact = new MemoryTransport(hub)
-      const client = createClient({ transport: wrap(intact, breakIt(intact, shared)), ...options })
-      transports.set(client, intact)
-      if (down) intact.cut()
-      return client
-    },
-    outage: {
-      begin(client?: Client) {
-        down ||= client === undefined
-        for (const intact of those(client)) intact.cut()
-      },
-      end(client?: Client) {
-        down &&= client !== undefined
-        for (const intact of those(client)) intact.heal()
-      },
-    },
-    teardown() {},
-  }
-}
-
-/** Plays the cases of a clause, or all, and gives the titles of those that failed, with why. */
-async function play(breakIt: Break, patience: number, clause = '') {
-  const cases: { title: string; run(): Promise<void> }[] = []
-  const collect = (title: string, run: () => Promise<void>) => {
-    if (title.includes(clause)) cases.push({ title, run })
-  }
-  const skip = (title: string) => assert.fail(`skipped: ${title}`)
-  conformance({ name: 'broken', test: Object.assign(collect, { skip }), patience, setup: () => setup(breakIt) })
-  const failed: string[] = []
-  const run = async ({ title, run }: (typeof cases)[number]) => {
-    await run().catch((error: Error) => failed.push(`${title}: ${error.message}`))
-  }
-  // Most of them wait: a few at once, but for those that look at what is of the whole process.
-  const alone = ({ title }: { title: string }) => /^(E5|W7|X2|X5) /.test(title)
-  const together = cases.filter((each) => !alone(each)).values()
-  const worker = async () => {
-    for (const each of together) await run(each)
-  }
-  await Promise.all(Array.from({ length: 16 }, worker))
-  for (const each of cases.filter(alone)) await run(each)
-  return { count: cases.length, failed }
-}
+const failureOf = ({ run }: Case): Promise<Error | undefined> =>
+  run().then(
+    () => undefined,
+    (error) => error,
+  )
 
 const test = suite('broken transports')
 
-test('the intact transport passes in the same harness', async () => {
-  const { count, failed } = await play(() => ({}), 20_000)
-  assert.deepEqual(failed, [])
-  assert.ok(count > 100, `only ${count} cases`)
-})
+interface Caught {
+  readonly title: string
+  readonly error: Error
+}
 
-for (const { does, clause, break: breakIt } of broken) {
-  test(`a transport that ${does} fails at ${clause}`, async () => {
-    const { count, failed } = await play(breakIt, 400, clause)
-    console.log(`# ${does}: ${failed.length} of ${count} cases of ${clause} fail, so\n    ${failed[0]?.split('\n')[0]}`)
-    assert.notEqual(failed.length, 0)
+/** The first case that notices a fault; undefined if none does. */
+async function catchFault({ suite, cases, plant }: Fault): Promise<Caught | undefined> {
+  const chosen = casesOf(suite, plant, 2000).filter(({ title }) => title.startsWith(cases))
+  assert.notEqual(chosen.length, 0, `no title of the ${suite} suite begins with ${cases}`)
+  for (const each of chosen) {
+    const error = await failureOf(each)
+    if (error !== undefined) return { title: each.title, error }
+  }
+  return undefined
+}
+
+/** Most cases wait: several faults at once, except for cases that look at what is of the whole process. */
+const isAlone = ({ cases }: Fault) => cases.startsWith('W7')
+
+const catches = new Map<Fault, Promise<Caught | undefined>>()
+for (let i = 0, before: Promise<unknown>[] = []; i < faults.length; i += 8) {
+  const gate = Promise.allSettled(before)
+  before = faults.slice(i, i + 8).flatMap((each) => {
+    if (isAlone(each)) return []
+    const caught = gate.then(() => catchFault(each))
+    caught.catch(() => {}) // its test tells
+    catches.set(each, caught)
+    return [caught]
   })
 }
+
+for (const each of [...faults].sort((a, b) => Number(isAlone(a)) - Number(isAlone(b)))) {
+  test(`a transport that ${each.does} fails at ${each.cases}`, async () => {
+    const caught = await (catches.get(each) ?? catchFault(each))
+    assert.ok(caught, 'no case has noticed')
+    // If nothing works at all, the first case fails, and all others because of it.
+    const error = (caught.error.cause as Error | undefined) ?? caught.error
+    const [message = ''] = error.message.split('\n')
+    console.log(`# ${each.does}\n    ${caught.title}\n    ${message.slice(0, 150)}`)
+    // A message names what is wrong, and not only that something took too long.
+    assert.ok(error instanceof assert.AssertionError || error instanceof MemisError, error.stack)
+    assert.doesNotMatch(message, /the case was not done/)
+  })
+}
+
+for (const name of ['transport', 'api'] as const) {
+  test(`the ${name} suite passes in the same harness if nothing is broken`, async () => {
+    const cases = casesOf(name, () => ({}), 20_000)
+    assert.ok(cases.length > 80, `${cases.length} cases`)
+    for (const each of cases) {
+      const failure = await failureOf(each)
+      assert.equal(failure, undefined, `${each.title}: ${failure?.stack}`)
+    }
+  })
+}
+
+test('there are at least 60 faults, each with a name of its own', () => {
+  assert.ok(faults.length >= 60, `${faults.length}`)
+  const names = faults.map(({ does }) => does)
+  assert.deepEqual(names, [...new Set(names)])
+})
 
 test.after(() => {
   for (const timer of leftTimers) clearInterval(timer)

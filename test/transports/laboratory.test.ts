@@ -66,7 +66,7 @@ test('cut and heal: writes wait, the replica is stale and serves what it has, th
   assert.deepStrictEqual([...two].sort(), [...one].sort())
   assert.deepStrictEqual(
     told().sort(),
-    ['ready resync', 'set a=1 live', 'set a=2 resync', 'set b=1 resync', 'set c=3 live', 'stale'].sort(),
+    ['ready resync', 'set a=1 live', 'set a=2 resync', 'set b=1 resync', 'set c=3 stale', 'stale'].sort(),
   )
 })
 
@@ -132,9 +132,9 @@ test('delay: it comes when its time has passed', async () => {
   const { hub, one, other, told } = await laboratory()
   hub.delay('2 s', other)
   await one.set('a', { v: 1 })
-  await hub.advance(1990)
+  await hub.advance('1 s')
   assert.deepStrictEqual(told(), [])
-  await hub.advance(10)
+  await hub.advance('1 s')
   assert.deepStrictEqual(told(), ['set a=1 live'])
 })
 
@@ -232,6 +232,7 @@ test('who joined since knows as well what had been deleted: a copy from before d
   await hub.advance('5 s')
   assert.deepStrictEqual([...joined.keys()], ['c'])
   const last = createClient({ transport: 'memory', hub })
+  hub.heal(last) // a client that is made while all are cut off is cut off too
   const found = last.database('d').collection<Item>('c')
   await found.subscribe()
   assert.deepStrictEqual([...found.keys()], ['c'])
@@ -239,7 +240,7 @@ test('who joined since knows as well what had been deleted: a copy from before d
 
 test('short-lived keys leave nothing behind once the horizon has passed', async () => {
   const { hub, one } = await laboratory({ retention: 10_000 })
-  const stored = hub.collection({ prefix: undefined, database: 'd', collection: 'c' })
+  const stored = hub.collection({ prefix: 'memis', database: 'd', collection: 'c' })
   for (let round = 0; round < 10; round++) {
     await Promise.all(Array.from({ length: 1000 }, (_, n) => one.set(`key ${round} ${n}`, { v: n }, 1)))
     await hub.advance('2 s')
@@ -266,6 +267,75 @@ test('as much as a ttl ends it, in each replica, whenever it was set', async () 
     assert.ok(!set?.has('a') && !heard?.has('a'))
     await Promise.all([one?.close(), two?.close()])
   }
+})
+
+test('evict: the item vanishes without a trace, the audit finds that out, and a replica puts it back', async () => {
+  const { hub, one, told } = await laboratory()
+  await one.set('a', { v: 1 })
+  await hub.idle()
+  told()
+  hub.evict('a')
+  const late = createClient({ transport: 'memory', hub })
+  opened.push(late)
+  const items = late.database('d').collection<Item>('c')
+  await items.subscribe()
+  assert.strictEqual(items.has('a'), false)
+  await hub.advance('3 s')
+  assert.deepStrictEqual([...items], [['a', { v: 1 }]])
+  assert.deepStrictEqual(told(), [], 'nothing changed for a replica that had it')
+})
+
+test('lose, with a clock that is behind: what is new wins all the same', async () => {
+  const { hub, one, two } = await laboratory()
+  await one.set('changed', { v: 1 })
+  await one.set('stays', { v: 1 })
+  await hub.idle()
+  const stranger = createClient({ transport: 'memory', hub })
+  opened.push(stranger)
+  hub.lose({ clockBehind: '1 h' })
+  await stranger.database('d').collection<Item>('c').set('changed', { v: 2 })
+  await hub.advance('5 s')
+  for (const items of [one, two]) {
+    assert.deepStrictEqual(Object.fromEntries(items), { changed: { v: 2 }, stays: { v: 1 } })
+  }
+})
+
+test('cut, without a client, cuts off those that are made meanwhile, too', async () => {
+  const { hub, one } = await laboratory()
+  await one.set('a', { v: 1 })
+  hub.cut()
+  const late = createClient({ transport: 'memory', hub })
+  opened.push(late)
+  const items = late.database('d').collection<Item>('c')
+  const subscribed = items.subscribe()
+  await hub.idle()
+  assert.strictEqual(items.freshness.state, 'syncing')
+  hub.heal()
+  await subscribed
+  assert.deepStrictEqual([...items], [['a', { v: 1 }]])
+})
+
+test('what a hub does not understand is refused, and changes nothing', async () => {
+  const { hub, one, other } = await laboratory()
+  const snapshot = hub.snapshot()
+  const calls: (() => unknown)[] = [
+    () => hub.drop(-1),
+    () => hub.drop(1.5, other),
+    () => hub.duplicate('2' as never),
+    () => hub.reorder(Number.NaN),
+    () => hub.delay('soon'),
+    () => hub.delay(-1),
+    () => hub.refuseWrites('no' as never),
+    () => hub.lose({ clockBehind: 'an hour' }),
+    () => hub.rollBack(undefined as never),
+    () => hub.rollBack(new Map()),
+    () => new MemoryHub().rollBack(snapshot),
+    () => hub.advance('1 year'),
+  ]
+  for (const call of calls) assert.throws(call, { code: 'INVALID_OPTION' }, String(call))
+  await one.set('a', { v: 1 })
+  await hub.idle()
+  assert.deepStrictEqual([...one], [['a', { v: 1 }]])
 })
 
 test.run()

@@ -1,19 +1,16 @@
 import { suite } from 'uvu'
-import { conformance } from '../../src/conformance'
-import { createClient } from '../../src/index'
-import { behindProxies } from '../support/behind-proxies'
-import { startRedis } from '../support/servers'
+import { apiConformance, transportConformance } from '../../src/conformance'
+import { hooks, sharedRedis } from '../redis/redis-store'
 
 const test = suite('redis')
-const server = startRedis()
+const evicting = sharedRedis()
+// The suite of whole clients takes a warning for a fault: this server does not evict.
+const keeping = sharedRedis({ args: ['--maxmemory', '8gb', '--maxmemory-policy', 'noeviction'] })
 
-conformance({
-  name: 'redis',
-  test,
-  setup: behindProxies(server, (port, options) =>
-    createClient({ transport: 'redis', url: `redis://127.0.0.1:${port}`, ...options }),
-  ),
+transportConformance({ name: 'redis', test, hooks, setup: async () => (await evicting).options.setup() })
+apiConformance({ name: 'redis', test, hooks, setup: async () => (await keeping).options.setup() })
+
+test.after(async () => {
+  for (const server of [evicting, keeping]) await (await server).stop()
 })
-
-test.after(async () => (await server).stop())
 test.run()
