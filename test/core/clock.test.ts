@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { stat } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { suite } from 'uvu'
 import { type Clock, followingClock, systemClock } from '../../src/core/clock'
 
@@ -7,7 +10,7 @@ const test = suite('clock')
 const clocks: Record<string, Clock> = { systemClock, followingClock }
 
 for (const [name, clock] of Object.entries(clocks)) {
-  test(`${name} is monotonic: a jump of the wall clock changes nothing`, () => {
+  test(`X2 ${name} is monotonic: a jump of the wall clock changes nothing`, () => {
     const { now } = Date
     try {
       const before = clock.now()
@@ -36,7 +39,7 @@ for (const [name, clock] of Object.entries(clocks)) {
   })
 }
 
-test('fake timers do not reach the system clock, and move the one that follows them', () => {
+test('H5 fake timers do not reach the system clock, and move the one that follows them', () => {
   const real = { setTimeout, clearTimeout, performance }
   const calls: string[] = []
   const fake = {
@@ -57,6 +60,43 @@ test('fake timers do not reach the system clock, and move the one that follows t
     Object.defineProperty(globalThis, 'performance', { value: real.performance, configurable: true, writable: true })
     Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout })
   }
+})
+
+/** Where in a round of the event loop one can be. */
+const phases: Record<string, (callback: () => void) => void> = {
+  'before the sockets are polled': (callback) => setTimeout(callback, 1),
+  'while the sockets are polled': (callback) => stat('.', callback),
+  'after the sockets were polled': (callback) => setImmediate(callback),
+}
+
+for (const [phase, enter] of Object.entries(phases)) {
+  test(`E7 ${phase}, the system clock calls back once what waits in the sockets has been read`, async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const accepted = once(server, 'connection')
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    await once(socket, 'connect')
+    const [peer] = (await accepted) as [Socket]
+    const order: string[] = []
+    socket.on('data', () => order.push('data'))
+    await new Promise<void>((resolve) =>
+      enter(() => {
+        peer.write('what waits')
+        systemClock.afterInput?.(() => {
+          order.push('after input')
+          resolve()
+        })
+      }),
+    )
+    socket.destroy()
+    peer.destroy()
+    server.close()
+    assert.deepEqual(order, ['data', 'after input'])
+  })
+}
+
+test('E7 fake timers have no sockets to wait for', () => {
+  assert.equal(followingClock.afterInput, undefined)
 })
 
 test('a timer holds the process, as the expiry of an item must', () => {

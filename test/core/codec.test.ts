@@ -191,7 +191,7 @@ test('what is no plain object is no item', () => {
     [[], 'an array'],
     ['text', 'a string'],
     [1, '1'],
-    [true, 'a boolean'],
+    [true, 'true'],
     [1n, 'a bigint'],
     [Symbol('s'), 'a symbol'],
     [() => {}, 'a function'],
@@ -299,6 +299,21 @@ test('a lone surrogate: refused in the name of a field, kept in a value and in t
   const { json, bytes } = encode(item)
   assert.equal(bytes, Buffer.byteLength(Buffer.from(json).toString()), 'the text survives UTF-8')
   assert.deepEqual(decode(Buffer.from(json).toString()), item)
+})
+
+test('a name on the path that is not simple is quoted, and a long one or a long path is shortened', () => {
+  const path = (item: object) => {
+    try {
+      encode(item)
+    } catch (error) {
+      return (error as Error).message
+    }
+    return undefined
+  }
+  assert.equal(path({ 'a b': { '\x1b[31m\n': NaN } }), 'coldplay: "a b"."\\u001b[31m\\n" is NaN')
+  assert.equal(path({ a: [{ ['x'.repeat(1e6)]: NaN }] }), `coldplay: a[0]."${'x'.repeat(77)}…" is NaN`)
+  const deep = Array.from({ length: 20 }).reduce<unknown>((inner, _, i) => ({ [`f${i}`]: [inner] }), NaN)
+  assert.equal(path(deep as object), 'coldplay: f19[0].f18[0]….f1[0].f0[0] is NaN')
 })
 
 test('a key that is not simple is quoted in the message', () => {

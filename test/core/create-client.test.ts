@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { inspect } from 'node:util'
 import { createClient as createNodeRedis } from 'redis'
 import { suite } from 'uvu'
 import type { MemisError } from '../../src/core/errors'
 import { createClient, MemoryHub } from '../../src/index'
 import { FakeTransport, turn } from '../support/fake-transport'
+import { until } from '../support/testing'
 
 const test = suite('create client')
 
@@ -42,10 +43,26 @@ test('a memory client is alone by default', async () => {
   }
 })
 
-test('clients that are given one hub share it', async () => {
+test('clients that are given one hub share its data', async () => {
   const hub = new MemoryHub()
   const [one, two] = [createClient({ transport: 'memory', hub }), createClient({ transport: 'memory', hub })]
   assert.equal(await share(one, two), true)
+  await one.close()
+  await two.close()
+})
+
+test('a hub of another copy of memis is a hub', async () => {
+  const cached = Object.keys(require.cache).filter((file) => /[\\/]src[\\/]/.test(file))
+  const kept = cached.map((file) => [file, require.cache[file]] as const)
+  for (const file of cached) delete require.cache[file]
+  const other = require('../../src/index') as typeof import('../../src/index')
+  for (const [file, module] of kept) require.cache[file] = module
+  const hub = new other.MemoryHub()
+  assert.ok(!((hub as unknown) instanceof MemoryHub))
+  const [one, two] = [createClient({ transport: 'memory', hub }), other.createClient({ transport: 'memory', hub })]
+  assert.equal(await share(one, two), true)
+  hub.refuseWrites()
+  await assert.rejects(items(one).set('b', { v: 1 }), (error) => (error as MemisError).code === 'STORE_REFUSED')
   await one.close()
   await two.close()
 })
@@ -83,8 +100,8 @@ test('a transport of one’s own is opened, used and closed', async () => {
   transport.host.up()
   const write = items(client).set('a', { v: 1 })
   await turn()
-  assert.deepEqual(transport.call.place, { prefix: 'shop', database: 'db', collection: 'items' })
-  await transport.call.take()
+  assert.deepEqual(transport.call.id, { prefix: 'shop', database: 'db', collection: 'items' })
+  await transport.call.accept()
   await write
   await client.close()
   assert.equal(transport.closed, 1)
@@ -99,13 +116,15 @@ test('a transport may be an instance of a class, or a plain object', async () =>
     maxItemBytes: 9,
     open() {},
     write: () => Promise.reject(new Error()),
+    merge: () => Promise.reject(new Error()),
     watch: () => ({ close() {} }),
+    beginEpoch: () => Promise.resolve(true),
     close: () => Promise.resolve(),
   }
   await createClient({ transport: plain }).close()
 })
 
-test('a client returns at once, does nothing by itself but connect, and goes on trying', async () => {
+test('a client is returned at once, connects by itself, and goes on trying', async () => {
   const port = await deadPort()
   for (const options of [
     `redis://127.0.0.1:${port}`,
@@ -130,6 +149,11 @@ test('the scheme chooses', async () => {
   for (const [url, name] of [
     [`redis://127.0.0.1:${port}`, 'redis'],
     [`rediss://127.0.0.1:${port}`, 'redis'],
+    [`valkey://127.0.0.1:${port}`, 'redis'],
+    [`valkeys://127.0.0.1:${port}/1`, 'redis'],
+    [` redis://127.0.0.1:${port}\n`, 'redis'],
+    [`nats://127.0.0.1:${port}`, 'nats'],
+    [`tls://127.0.0.1:${port}`, 'nats'],
     ['memory:', 'memory'],
     ['memory:x', 'memory'],
   ] as const) {
@@ -151,6 +175,54 @@ test('a node-redis client is duplicated: it is not connected, and not closed', a
   assert.equal(native.isOpen, false)
   await client.close()
   assert.equal(native.isOpen, false)
+})
+
+/** A server of NATS without TLS: what a client sends it before or in place of a handshake. */
+async function plainNats(): Promise<{ port: number; sent: () => string; close: () => void }> {
+  const info = { server_id: 'x', version: '2.11.0', proto: 1, headers: true, jetstream: true, max_payload: 2 ** 20 }
+  let sent = ''
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      sent += chunk
+    })
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  const close = () => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  }
+  return { port, sent: () => sent, close }
+}
+
+test('a password never travels before TLS if the URL, or a server, is tls://', async () => {
+  const server = await plainNats()
+  const login = { user: 'u', pass: 's3cr3t' }
+  const address = `127.0.0.1:${server.port}`
+  for (const options of [
+    `tls://u:s3cr3t@${address}`,
+    { transport: 'nats', servers: [`tls://${address}`], ...login },
+    { transport: 'nats', servers: [`tls://u:s3cr3t@${address}`, `nats://${address}`] },
+    { transport: 'nats', servers: [address], tls: {}, ...login },
+  ]) {
+    const client = createClient(options as string)
+    await new Promise((resolve) => client.on('error', resolve))
+    await client.close()
+  }
+  assert.equal(server.sent(), '')
+  // The test would see it.
+  for (const options of [`nats://u:s3cr3t@${address}`, { transport: 'nats', servers: `u:s3cr3t@${address}` }]) {
+    const before = server.sent().length
+    const client = createClient(options as string)
+    client.on('error', () => {})
+    await until('the password is sent without TLS', () => server.sent().slice(before).includes('s3cr3t'), 5000)
+    await client.close()
+  }
+  server.close()
 })
 
 /** All that can be read of an error, its cause included. */

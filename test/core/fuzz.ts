@@ -134,6 +134,15 @@ export function deep(random: Random, levels = random.int(random.chance(0.2) ? 15
   return value
 }
 
+/** What JSON.parse gives; undefined if it is not JSON. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** Whether it is as an item of a replica must be: a plain object, frozen to its depths. */
 export function assertItem(item: unknown): void {
   assert.ok(typeof item === 'object' && item !== null && !Array.isArray(item), 'an item that is no object')

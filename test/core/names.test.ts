@@ -9,7 +9,7 @@ const test = suite('names')
 const limits = { database: 64, collection: 128, key: 256 } as const
 const kinds = Object.keys(limits) as (keyof typeof limits)[]
 
-test('any well-formed, non-empty string is a name, and is given back as it is', () => {
+test('any well-formed, non-empty string is a name, and is returned as it is', () => {
   const names = ['a', 'a:b', '*', '>', '{}', '/', ' ', '\n', '\0', '🎉', '__proto__', 'constructor', '%', '\ufeff', '"']
   for (const kind of kinds) for (const name of names) assert.equal(checkName(kind, name), name)
 })
@@ -30,7 +30,7 @@ test('a name is bounded in bytes of UTF-8, not in characters', () => {
   }
 })
 
-test('a name that is no string, or empty, is refused', () => {
+test('a name that is not a string, or is empty, is refused', () => {
   const others = [undefined, null, 0, 1, NaN, true, 1n, Symbol('s'), {}, [], ['a'], () => {}, Object('boxed')]
   for (const kind of kinds) {
     for (const name of others) assert.throws(() => checkName(kind, name), { code: 'INVALID_NAME' })
@@ -38,7 +38,7 @@ test('a name that is no string, or empty, is refused', () => {
   }
 })
 
-test('what cannot be made a string is refused with a code, too', () => {
+test('a value that cannot be made a string is refused with a code, too', () => {
   const throwing = {
     toString() {
       throw new Error('no')
@@ -49,7 +49,7 @@ test('what cannot be made a string is refused with a code, too', () => {
   }
 })
 
-test('a lone surrogate is refused, wherever it stands', () => {
+test('a lone surrogate is refused anywhere in a name', () => {
   for (const kind of kinds) {
     for (const name of ['\ud83c', '\udf89', 'a\ud83cb', '🎉\ud83c', '\udf89\ud83c']) {
       assert.throws(() => checkName(kind, name), { code: 'INVALID_NAME', message: /lone surrogate/ })
@@ -57,7 +57,7 @@ test('a lone surrogate is refused, wherever it stands', () => {
   }
 })
 
-test('the message says which name it is, what is wrong, and is not without end', () => {
+test('the message says which name is wrong and why, and is bounded', () => {
   const message = (name: unknown, kind: keyof typeof limits = 'key') => {
     try {
       checkName(kind, name)
@@ -70,10 +70,10 @@ test('the message says which name it is, what is wrong, and is not without end',
   assert.equal(message('', 'database'), 'a database name must not be empty')
   assert.equal(message('\ud800', 'collection'), 'a collection name must be well-formed, "\\ud800" has a lone surrogate')
   const long = message('x'.repeat(1_000_000))
-  assert.match(String(long), /^a key may have 256 bytes of UTF-8, "x{76}… has 1000000$/)
+  assert.match(String(long), /^a key may have 256 bytes of UTF-8, "x{77}…" has 1000000$/)
 })
 
-test('a key from a store is one exactly where `set` would take it', () => {
+test('a key from a store is accepted exactly if `set` would accept it', () => {
   const taken = (key: unknown) => {
     try {
       checkName('key', key)

@@ -1,665 +1,573 @@
 import assert from 'node:assert/strict'
 import { suite } from 'uvu'
 import { MemisError } from '../../src/core/errors'
-import { Subscription, type SubscriptionSettings } from '../../src/core/subscription'
-import type { Change, Write } from '../../src/core/transport'
-import {
-  disconnected,
-  FakeTransport,
-  gone,
-  place,
-  setOf,
-  told,
-  turn,
-  unauthorized,
-  type WriteCall,
-} from '../support/fake-transport'
+import { disconnected, entry, things, tombstone, turn, unauthorized } from '../support/fake-transport'
+import { at, type Floors, historyOf } from '../support/revisions'
+import { liveSubscription, SubscriptionBench } from '../support/subscription-bench'
 
 const test = suite('subscription')
 
-interface Item {
-  v?: unknown
-}
+// Sessions
 
-/** A subscription on a transport that a test answers, and all that it tells. The link is up unless said otherwise. */
-function make({ up = true, ...settings }: Partial<SubscriptionSettings> & { up?: boolean } = {}) {
-  const transport = new FakeTransport()
-  const { clock } = transport
-  const log: string[] = []
-  const hooks: { told?: (line: string) => void } = {}
-  const note = (line: string) => {
-    log.push(line)
-    hooks.told?.(line)
-  }
-  const subscription = new Subscription<Item>(
-    transport,
-    place,
-    { retention: 60_000, dataLoss: 'restore', ...settings },
-    {
-      changed: (event, key, _, { cause }) => note(`${event} ${key} ${cause}`),
-      report: ({ code }) => note(`report ${code}`),
-      ready: ({ cause, size, lost, restored }) =>
-        note(`ready ${cause} ${size}${lost > 0 ? `, lost ${lost}, restored ${restored}` : ''}`),
-      stale: ({ code }) => note(`stale ${code}`),
-      refused: ({ code }) => note(`refused ${code}`),
-    },
-  )
-  if (up) subscription.linkUp()
-  return {
-    transport,
-    clock,
-    subscription,
-    hooks,
-    log: () => log.splice(0),
-    state: () => subscription.freshness.state,
-    contents: () => Object.fromEntries(subscription.replica.items),
-  }
-}
-
-/** One that has caught up with `a` and `b`. */
-function makeLive(settings: Partial<SubscriptionSettings> = {}) {
-  const made = make(settings)
-  made.transport.session.whole([told('a', 1, { v: 1 }), told('b', 2, { v: 2 })], 2)
-  made.log()
-  return made
-}
-
-test('with the link up, a session begins at once; before, none does', () => {
-  const { subscription, transport, state } = make({ up: false })
-  assert.equal(transport.sessions.length, 0)
-  assert.equal(state(), 'syncing')
-  subscription.linkUp()
-  assert.equal(transport.sessions.length, 1)
-  assert.deepEqual(transport.session.place, place)
-  assert.equal(transport.session.from, null)
+test('R2 with the link up, a session begins at once; before, none does', () => {
+  const bench = new SubscriptionBench({ up: false })
+  assert.equal(bench.transport.sessions.length, 0)
+  assert.equal(bench.state, 'syncing')
+  bench.subscription.linkUp()
+  assert.equal(bench.transport.sessions.length, 1)
+  assert.deepEqual(bench.session.id, things)
+  assert.equal(bench.session.from, null)
 })
 
-test('first contents, then ready, then news', () => {
-  const { transport, log, state } = make()
-  transport.session.sink.begin('whole', 'e1', 0)
-  transport.session.sink.changes([told('a', 1, {})])
-  assert.equal(state(), 'syncing')
-  transport.session.sink.changes([told('b', 2, {})])
-  transport.session.sink.live(2)
-  assert.equal(state(), 'live')
-  transport.session.news(told('c', 3, {}), gone('a', 4))
-  transport.session.sink.live(4)
-  assert.deepEqual(log(), ['set a snapshot', 'set b snapshot', 'ready snapshot 2', 'set c live', 'delete a live'])
+test('E4 first contents, then ready, then changes', () => {
+  const bench = new SubscriptionBench()
+  bench.session.sink.begin('snapshot', historyOf({ e1: 0 }))
+  bench.session.sink.entries([entry('a', 1, {})])
+  assert.equal(bench.state, 'syncing')
+  bench.session.sink.entries([entry('b', 2, {})])
+  bench.session.sink.live(at(2))
+  assert.equal(bench.state, 'live')
+  bench.session.changes(entry('c', 3, {}), tombstone('a', 4))
+  bench.session.sink.live(at(4))
+  assert.deepEqual(bench.log(), ['set a snapshot', 'set b snapshot', 'ready snapshot 2', 'set c live', 'delete a live'])
+  assert.equal(bench.proofs, 3)
 })
 
-test('freshness: since when, and how old the last proof is', () => {
-  const { transport, subscription, clock, state } = make()
-  const before = Date.now()
-  assert.equal(subscription.freshness.age, null)
-  clock.advance(100)
-  transport.session.whole([], 0)
-  assert.equal(subscription.freshness.age, 0)
-  assert.ok(subscription.freshness.since >= before && subscription.freshness.since <= Date.now())
-  clock.advance(70)
-  assert.equal(subscription.freshness.age, 70)
-  transport.session.sink.live(0)
-  assert.equal(subscription.freshness.age, 0)
-  clock.advance(30)
-  transport.session.sink.stale(disconnected())
-  assert.deepEqual([state(), subscription.freshness.age], ['stale', 30])
+test('K4 a session that ends is told as stale, once, and the next one begins where it ended', () => {
+  const bench = liveSubscription()
+  const cursor = { ...at(3), memo: { of: 'the transport' } }
+  bench.session.sink.entries([entry('a', 3, { v: 3 })])
+  bench.session.sink.live(cursor)
+  bench.session.sink.stale(new MemisError('OUT_OF_TOUCH', 'a gap'))
+  assert.deepEqual(bench.log(), ['set a live', 'stale OUT_OF_TOUCH'])
+  assert.equal(bench.state, 'stale')
+  assert.deepEqual(bench.contents, { a: { v: 3 }, b: { v: 2 } }, 'it goes on serving what it has')
+  bench.nextSession()
+  assert.equal(bench.session.from, cursor, 'the cursor is the transport’s own')
+  bench.session.sink.begin('delta', historyOf({ e1: 0 }))
+  bench.session.sink.entries([entry('a', 9, { v: 9 })])
+  assert.equal(bench.state, 'stale')
+  bench.session.sink.live(at(9))
+  assert.deepEqual(bench.log(), ['set a resync', 'ready resync 2'])
+  assert.equal(bench.state, 'live')
 })
 
-test('a session that ends is told as stale, once, and another begins where it ended', () => {
-  const { transport, clock, log, state, contents } = makeLive()
-  transport.session.news(told('a', 3, { v: 3 }))
-  transport.session.sink.stale(new MemisError('OUT_OF_TOUCH', 'a gap'))
-  assert.deepEqual(log(), ['set a live', 'stale OUT_OF_TOUCH'])
-  assert.equal(state(), 'stale')
-  assert.deepEqual(contents(), { a: { v: 3 }, b: { v: 2 } }, 'it goes on serving what it has')
-  clock.advance(50)
-  assert.equal(transport.sessions.length, 2)
-  assert.deepEqual(transport.session.from, { epoch: 'e1', n: 3, past: [] })
-  transport.session.sink.begin('delta', 'e1', Infinity)
-  transport.session.sink.changes([told('a', 9, { v: 9 })])
-  assert.equal(state(), 'stale')
-  transport.session.sink.live(9)
-  assert.deepEqual(log(), ['set a resync', 'ready resync 2'])
-  assert.equal(state(), 'live')
-})
-
-test('each session is closed once, whoever ended it', () => {
-  const { transport, subscription, clock } = makeLive()
-  transport.session.sink.stale(disconnected())
-  clock.advance(50)
-  subscription.stop()
+test('K10 each session is closed once, whoever ended it', () => {
+  const bench = liveSubscription()
+  bench.session.sink.stale(disconnected())
+  bench.nextSession()
+  bench.subscription.stop()
   assert.deepEqual(
-    transport.sessions.map(({ closed }) => closed),
+    bench.transport.sessions.map(({ closed }) => closed),
     [1, 1],
   )
 })
 
-test('sessions that fail one after the other begin later and later, up to 2 s, and soon again after a good one', () => {
-  const { transport, clock, log } = make()
+test('K9 sessions that fail one after the other begin later and later, up to 2 s; soon again after a good one', () => {
+  const bench = new SubscriptionBench()
   const waits: number[] = []
   for (let i = 0; i < 12; i++) {
-    transport.session.sink.stale(disconnected())
-    waits.push(clock.wait ?? 0)
-    assert.equal(clock.pending, 1)
-    clock.step()
-    assert.equal(transport.sessions.length, i + 2)
+    bench.session.sink.stale(disconnected())
+    waits.push(bench.clock.wait ?? 0)
+    assert.equal(bench.clock.pending, 1)
+    bench.nextSession()
   }
   waits.forEach((wait, i) => {
     const most = Math.min(2000, 50 * 2 ** i)
-    assert.ok(wait >= Math.floor(most / 2) && wait <= most, `the wait ${i} is ${wait}`)
+    assert.ok(wait >= Math.floor(most / 2) && wait <= most, `the wait ${i} is ${wait} ms`)
   })
   assert.ok(
-    log().every((line) => line === 'report DISCONNECTED'),
+    bench.log().every((line) => line === 'report DISCONNECTED'),
     'no stale before it was live',
   )
-  transport.session.whole([], 0)
-  transport.session.sink.stale(disconnected())
-  assert.ok((clock.wait ?? 0) <= 50)
+  bench.session.snapshot()
+  bench.session.sink.stale(disconnected())
+  assert.ok((bench.clock.wait ?? Infinity) <= 50)
 })
 
-test('what an ended session still says is not heard', () => {
-  const { transport, clock, log, state } = makeLive()
-  const { sink } = transport.session
-  sink.stale(disconnected())
-  log()
-  for (const speak of [0, 1]) {
-    sink.begin('whole', 'e9', 0)
-    sink.changes([told('x', 9, {})])
-    sink.live(9)
-    sink.stale(disconnected())
-    assert.deepEqual(log(), [])
-    assert.equal(state(), 'stale')
-    if (speak === 0) clock.advance(50)
+test('K9 a session that begins and then fails is a failure as well', () => {
+  const bench = new SubscriptionBench()
+  for (let i = 0; i < 8; i++) {
+    bench.session.sink.begin('snapshot', historyOf({ e1: 0 }))
+    bench.session.sink.entries([entry('a', 1, {})])
+    bench.session.sink.stale(disconnected())
+    assert.ok((bench.clock.wait ?? 0) >= Math.floor(Math.min(2000, 50 * 2 ** i) / 2))
+    bench.nextSession()
   }
-  assert.equal(transport.sessions.length, 2)
-  assert.equal(transport.session.closed, 0)
 })
 
-test('a link that is down begins no session; one that returns does so within 250 ms, spread', () => {
+test('K1 what an ended session still says counts nothing', () => {
+  const bench = liveSubscription()
+  const { sink } = bench.session
+  sink.stale(disconnected())
+  bench.log()
+  for (const when of ['before the next session', 'within it']) {
+    sink.begin('snapshot', historyOf({ e9: 0 }))
+    sink.entries([entry('x', 'e9.9', {})])
+    sink.live(at('e9.9'))
+    sink.stale(disconnected())
+    assert.deepEqual(bench.log(), [], when)
+    assert.equal(bench.state, 'stale')
+    if (bench.transport.sessions.length === 1) bench.nextSession()
+  }
+  assert.equal(bench.transport.sessions.length, 2)
+  assert.equal(bench.session.closed, 0)
+})
+
+test('K8 with the link down, no session begins; when it returns, one does within 250 ms, at random', () => {
   const waits = Array.from({ length: 40 }, () => {
-    const { transport, subscription, clock } = makeLive()
-    transport.session.sink.stale(disconnected())
-    subscription.linkDown()
-    assert.equal(clock.pending, 0)
-    clock.advance(60_000)
-    assert.equal(transport.sessions.length, 1)
-    subscription.linkUp()
-    const { wait = 0 } = clock
-    clock.advance(250)
-    assert.equal(transport.sessions.length, 2)
+    const bench = liveSubscription()
+    bench.session.sink.stale(disconnected())
+    bench.subscription.linkDown(disconnected())
+    assert.equal(bench.clock.pending, 0)
+    bench.clock.advance(60_000)
+    assert.equal(bench.transport.sessions.length, 1)
+    bench.subscription.linkUp()
+    const { wait = 0 } = bench.clock
+    bench.clock.advance(250)
+    assert.equal(bench.transport.sessions.length, 2)
     return wait
   })
   assert.ok(Math.max(...waits) <= 250)
   assert.ok(new Set(waits).size > 5, `spread: ${waits}`)
 })
 
-test('the first contents are asked for as soon as the link is up', () => {
-  const { subscription, transport } = make()
-  transport.session.sink.stale(disconnected())
-  subscription.linkDown()
-  subscription.linkUp()
-  assert.equal(transport.sessions.length, 2)
+test('R2 the first contents are asked for as soon as the link is up', () => {
+  const bench = new SubscriptionBench()
+  bench.session.sink.stale(disconnected())
+  bench.subscription.linkDown(disconnected())
+  bench.subscription.linkUp()
+  assert.equal(bench.transport.sessions.length, 2)
 })
 
-test('it is all the same whether the link or the session is said to be gone first', () => {
-  const { transport, subscription, clock, log } = makeLive()
-  subscription.linkDown()
-  transport.session.sink.stale(disconnected())
-  assert.deepEqual(log(), ['stale DISCONNECTED'])
-  assert.equal(clock.pending, 0)
-  subscription.linkUp()
-  clock.advance(250)
-  transport.session.sink.begin('delta', 'e1', Infinity)
-  transport.session.sink.live(2)
-  assert.deepEqual(log(), ['ready resync 2'])
+test('K4 it is all the same whether the link or the session is told to be gone first', () => {
+  const bench = liveSubscription()
+  bench.subscription.linkDown(disconnected())
+  bench.session.sink.stale(disconnected())
+  assert.deepEqual(bench.log(), ['stale DISCONNECTED'])
+  assert.equal(bench.session.closed, 1)
+  assert.equal(bench.clock.pending, 0)
+  bench.subscription.linkUp()
+  bench.nextSession()
+  bench.session.delta([], 2)
+  assert.deepEqual(bench.log(), ['ready resync 2'])
 })
 
 test('a link that comes up twice begins one session', () => {
-  const { subscription, transport, clock } = makeLive()
-  subscription.linkUp()
-  clock.advance(1000)
-  assert.equal(transport.sessions.length, 1)
-  assert.equal(clock.pending, 0)
+  const bench = liveSubscription()
+  bench.subscription.linkUp()
+  bench.clock.advance(1000)
+  assert.equal(bench.transport.sessions.length, 1)
+  assert.equal(bench.clock.pending, 0)
 })
 
-test('a fault that will not pass refuses who waits for the first contents', () => {
-  const { transport, log } = make()
-  transport.session.sink.stale(unauthorized())
-  assert.deepEqual(log(), ['refused UNAUTHORIZED'])
+test('a session that is over before `watch` has returned', () => {
+  const bench = new SubscriptionBench({ up: false })
+  bench.transport.watched = ({ sink }) => sink.stale(disconnected())
+  bench.subscription.linkUp()
+  assert.deepEqual(bench.log(), ['report DISCONNECTED'])
+  assert.equal(bench.session.closed, 1)
+  bench.transport.watched = () => {}
+  bench.nextSession()
+  bench.session.snapshot()
+  assert.deepEqual(bench.log(), ['ready snapshot 0'])
 })
 
-test('it does not end a replica that was live: that goes on trying, and says so', () => {
-  const { transport, clock, log } = makeLive()
-  transport.session.sink.stale(unauthorized())
-  clock.advance(50)
-  transport.session.sink.stale(unauthorized())
-  assert.deepEqual(log(), ['stale UNAUTHORIZED', 'report UNAUTHORIZED'])
+test('a session that is live before `watch` has returned', () => {
+  const bench = new SubscriptionBench({ up: false })
+  bench.transport.watched = (session) => session.snapshot([entry('a', 1, {})])
+  bench.subscription.linkUp()
+  assert.deepEqual(bench.log(), ['set a snapshot', 'ready snapshot 1'])
+  bench.subscription.stop()
+  assert.equal(bench.session.closed, 1)
+})
+
+// Freshness
+
+test('K6 freshness: since when, and how old the last proof is', () => {
+  const bench = new SubscriptionBench()
+  const { subscription, clock } = bench
+  const before = Date.now()
+  assert.equal(subscription.freshness.age, null)
   clock.advance(100)
-  assert.equal(transport.sessions.length, 3)
+  bench.session.snapshot()
+  assert.equal(subscription.freshness.age, 0)
+  assert.ok(subscription.freshness.since >= before && subscription.freshness.since <= Date.now())
+  clock.advance(70)
+  assert.equal(subscription.freshness.age, 70)
+  bench.session.sink.live(at(0))
+  assert.equal(subscription.freshness.age, 0)
+  clock.advance(30)
+  bench.session.sink.stale(disconnected())
+  assert.deepEqual([bench.state, subscription.freshness.age], ['stale', 30])
 })
 
-test('stopping ends all at once: session, timers, and what is held', () => {
-  const { transport, subscription, clock, log, contents } = makeLive()
-  transport.session.news(told('a', 3, {}, 1000))
-  log()
-  assert.equal(clock.pending, 1)
-  subscription.stop()
-  assert.deepEqual(contents(), {})
-  assert.equal(clock.pending, 0)
-  assert.equal(subscription.waiting, false)
-  transport.session.sink.live(9)
-  subscription.linkUp()
-  clock.advance(10_000)
-  assert.deepEqual(log(), [])
-  assert.equal(transport.sessions.length, 1)
+test('K6 freshness names the reason as long as the replica is not live', () => {
+  const bench = new SubscriptionBench({ up: false })
+  const reason = () => bench.subscription.freshness.reason?.code ?? null
+  assert.equal(reason(), null, 'nothing went wrong yet')
+  bench.subscription.linkDown(disconnected())
+  assert.equal(reason(), 'DISCONNECTED')
+  bench.subscription.linkUp()
+  assert.equal(reason(), 'DISCONNECTED', 'that is why there is nothing yet')
+  bench.session.sink.stale(new MemisError('STORE_REFUSED', 'loading'))
+  assert.equal(reason(), 'STORE_REFUSED')
+  bench.nextSession()
+  bench.session.snapshot()
+  assert.equal(reason(), null)
+  bench.session.sink.stale(new MemisError('OUT_OF_TOUCH', 'a gap'))
+  assert.equal(reason(), 'OUT_OF_TOUCH')
+  bench.subscription.linkDown(unauthorized())
+  assert.equal(reason(), 'UNAUTHORIZED')
+  bench.subscription.linkUp()
+  bench.nextSession()
+  bench.session.delta()
+  assert.equal(reason(), null)
 })
 
-test('stopping while the next session is waited for', () => {
-  const { transport, subscription, clock } = makeLive()
-  transport.session.sink.stale(disconnected())
-  subscription.stop()
-  assert.equal(clock.pending, 0)
-  assert.equal(transport.session.closed, 1)
+test('K6 a replica of a store in this process is current as long as it is live', () => {
+  const bench = liveSubscription()
+  bench.transport.isLocal = true
+  bench.clock.advance(60_000)
+  assert.equal(bench.subscription.freshness.age, 0)
+  bench.session.sink.stale(disconnected())
+  assert.equal(bench.subscription.freshness.age, 60_000)
 })
+
+test('K2 without a proof for livenessTimeout, the replica is stale, whatever else is told', () => {
+  const bench = liveSubscription([], { livenessTimeout: 1000 })
+  bench.clock.advance(1000)
+  bench.subscription.checkProof()
+  assert.equal(bench.state, 'live')
+  bench.session.sink.entries([entry('a', 1, {})])
+  bench.clock.advance(1)
+  bench.subscription.checkProof()
+  assert.deepEqual(bench.log(), ['set a live', 'stale OUT_OF_TOUCH'])
+  assert.match(bench.subscription.freshness.reason?.message ?? '', /within livenessTimeout/)
+  assert.equal(bench.session.closed, 1)
+  bench.nextSession()
+  bench.session.delta([], 1)
+  assert.equal(bench.state, 'live')
+})
+
+test('K2 a proof in time keeps it live', () => {
+  const bench = liveSubscription([], { livenessTimeout: 1000 })
+  for (let i = 0; i < 10; i++) {
+    bench.clock.advance(900)
+    bench.session.sink.live(at(0))
+    bench.clock.advance(50)
+    bench.subscription.checkProof()
+  }
+  assert.equal(bench.state, 'live')
+})
+
+test('K2 a proof that fails while something is restored begins another session', () => {
+  const bench = liveSubscription([entry('a', 1, {})], { livenessTimeout: 1000 })
+  bench.session.sink.stale(disconnected())
+  bench.nextSession()
+  bench.session.snapshot([], 'e2.0')
+  bench.log()
+  bench.clock.advance(1001)
+  bench.subscription.checkProof()
+  assert.deepEqual(bench.log(), ['report OUT_OF_TOUCH'])
+  assert.equal(bench.session.closed, 1)
+})
+
+test('K2 no proof is due while there are no contents, out of touch, or after it has stopped', () => {
+  const bench = new SubscriptionBench({ livenessTimeout: 1000 })
+  const check = () => {
+    bench.clock.advance(5000)
+    bench.subscription.checkProof()
+  }
+  check()
+  bench.session.sink.begin('snapshot', historyOf({ e1: 0 }))
+  check()
+  assert.equal(bench.session.closed, 0)
+  bench.session.sink.live(at(0))
+  bench.subscription.linkDown(disconnected())
+  bench.log()
+  check()
+  bench.subscription.stop()
+  check()
+  assert.deepEqual(bench.log(), [])
+})
+
+// Faults that do not pass
+
+test('K8 a fault that does not pass refuses those who wait for the first contents', () => {
+  const bench = new SubscriptionBench()
+  bench.session.sink.stale(unauthorized())
+  assert.deepEqual(bench.log(), ['refused UNAUTHORIZED'])
+})
+
+test('K8 it does not end a replica that was live: that goes on trying, and says so', () => {
+  const bench = liveSubscription()
+  bench.session.sink.stale(unauthorized())
+  bench.nextSession()
+  bench.session.sink.stale(unauthorized())
+  assert.deepEqual(bench.log(), ['stale UNAUTHORIZED', 'report UNAUTHORIZED'])
+  bench.nextSession()
+  assert.equal(bench.transport.sessions.length, 3)
+})
+
+// Stopping
+
+test('R3 stopping ends everything at once: session, timers, and what is held', () => {
+  const bench = liveSubscription()
+  bench.session.changes(entry('a', 3, {}, { leftMs: 1000 }))
+  bench.log()
+  assert.equal(bench.clock.pending, 1)
+  bench.subscription.stop()
+  assert.deepEqual(bench.contents, {})
+  assert.equal(bench.clock.pending, 0)
+  bench.session.sink.live(at(9))
+  bench.subscription.linkUp()
+  bench.subscription.linkDown(disconnected())
+  bench.subscription.linkUp()
+  bench.acceptSet('a', 1, 10)
+  bench.clock.advance(10_000)
+  assert.deepEqual(bench.log(), [])
+  assert.deepEqual(bench.contents, {})
+  assert.equal(bench.transport.sessions.length, 1)
+})
+
+/** Each state, and how it comes about. */
+const states: Record<string, () => SubscriptionBench> = {
+  'connecting, before the link was ever up': () => new SubscriptionBench({ up: false }),
+  'connecting, after the link was lost': () => {
+    const bench = liveSubscription()
+    bench.subscription.linkDown(disconnected())
+    return bench
+  },
+  'waiting to try again': () => {
+    const bench = liveSubscription()
+    bench.session.sink.stale(disconnected())
+    return bench
+  },
+  'waiting after the link returned': () => {
+    const bench = liveSubscription()
+    bench.subscription.linkDown(disconnected())
+    bench.subscription.linkUp()
+    return bench
+  },
+  opening: () => new SubscriptionBench(),
+  filling: () => {
+    const bench = new SubscriptionBench()
+    bench.session.sink.begin('snapshot', historyOf({ e1: 0 }))
+    bench.session.sink.entries([entry('a', 1, {}, { leftMs: 10 })])
+    return bench
+  },
+  'waiting to restore': () => {
+    const bench = liveSubscription()
+    bench.session.sink.stale(disconnected())
+    bench.nextSession()
+    bench.session.snapshot([], 'e2.0')
+    return bench
+  },
+  restoring: () => {
+    const bench = (states['waiting to restore'] as () => SubscriptionBench)()
+    bench.clock.advance(250)
+    assert.equal(bench.transport.merges.length, 1)
+    return bench
+  },
+  live: () => liveSubscription(),
+  outdating: () => outdating(),
+}
+
+for (const [state, make] of Object.entries(states)) {
+  test(`R3 stopping while ${state} leaves no session and no timer, and then there is silence`, async () => {
+    const bench = make()
+    bench.subscription.stop()
+    assert.equal(bench.clock.pending, 0)
+    for (const { closed } of bench.transport.sessions) assert.equal(closed, 1)
+    bench.log()
+    for (const merge of bench.transport.merges) await merge.accept('e2.1')
+    for (const call of bench.transport.epochs) await call.answer(true)
+    bench.subscription.linkUp()
+    bench.clock.advance(10_000)
+    assert.deepEqual(bench.log(), [])
+    assert.equal(bench.clock.pending, 0)
+    assert.deepEqual(bench.contents, {})
+  })
+}
 
 for (const when of ['set b snapshot', 'ready snapshot 2', 'set c live', 'stale DISCONNECTED', 'delete b resync']) {
-  test(`a listener may stop it in the midst of ${JSON.stringify(when)}; then there is silence`, () => {
-    const { transport, subscription, clock, hooks, log } = make()
-    hooks.told = (line) => line === when && subscription.stop()
-    const contents = [told('a', 1, {}), told('b', 2, {})]
-    transport.session.whole(contents, 2)
-    transport.session.news(told('c', 3, {}), told('d', 4, {}))
-    transport.session.sink.stale(disconnected())
-    clock.advance(50)
-    if (when === 'delete b resync') transport.session.whole([told('a', 1, {})], 9)
-    assert.equal(log().at(-1), when)
-    assert.equal(clock.pending, 0)
-    for (const { closed } of transport.sessions) assert.equal(closed, 1)
+  test(`R3 a listener may stop it in the midst of ${JSON.stringify(when)}; then there is silence`, () => {
+    const bench = new SubscriptionBench()
+    bench.told = (line) => line === when && bench.subscription.stop()
+    const { sessions } = bench.transport
+    bench.session.snapshot([entry('a', 1, {}), entry('b', 2, {})])
+    bench.session.changes(entry('c', 3, {}), entry('d', 4, {}))
+    bench.session.sink.stale(disconnected())
+    bench.clock.advance(50)
+    if (when === 'delete b resync') bench.session.snapshot([entry('a', 1, {})], 9)
+    assert.equal(bench.log().at(-1), when)
+    assert.equal(bench.clock.pending, 0)
+    for (const { closed } of sessions) assert.equal(closed, 1)
   })
 }
 
-test('a session that is over before the call that begins it has returned', () => {
-  const { transport, subscription, clock, log } = make({ up: false })
-  transport.watched = ({ sink }) => sink.stale(disconnected())
-  subscription.linkUp()
-  assert.deepEqual(log(), ['report DISCONNECTED'])
-  assert.equal(transport.session.closed, 1)
-  transport.watched = () => {}
-  clock.advance(50)
-  transport.session.whole([], 0)
-  assert.deepEqual(log(), ['ready snapshot 0'])
+test('R3 a listener that stops it when the link goes down', () => {
+  const bench = liveSubscription()
+  bench.told = () => bench.subscription.stop()
+  bench.subscription.linkDown(disconnected())
+  bench.subscription.linkUp()
+  bench.clock.advance(10_000)
+  assert.deepEqual(bench.log(), ['stale DISCONNECTED'])
+  assert.equal(bench.transport.sessions.length, 1)
 })
 
-test('a session that is live before the call that begins it has returned', () => {
-  const { transport, subscription, log } = make({ up: false })
-  transport.watched = (session) => session.whole([told('a', 1, {})], 1)
-  subscription.linkUp()
-  assert.deepEqual(log(), ['set a snapshot', 'ready snapshot 1'])
-  subscription.stop()
-  assert.equal(transport.session.closed, 1)
+// Own writes
+
+test('K7 an own write that is answered out of a later epoch than the session’s ends that session', () => {
+  const bench = liveSubscription()
+  bench.acceptSet('a', 'own', 'e2.1')
+  assert.deepEqual(bench.log(), ['set a live', 'stale OUT_OF_TOUCH'])
+  assert.equal(bench.session.closed, 1)
+  bench.nextSession()
+  bench.session.snapshot([entry('a', 'e2.1', { v: 'own' })])
+  assert.deepEqual(bench.contents, { a: { v: 'own' }, b: { v: 2 } }, 'the store may have lost b')
 })
 
-// What the store lost
+test('K7 before a session has begun, it ends none: it may be of that epoch', () => {
+  const bench = new SubscriptionBench()
+  bench.acceptSet('a', 'own', 1)
+  bench.acceptSet('b', 'own', 2)
+  bench.session.snapshot([entry('a', 1, { v: 'own' }), entry('b', 2, { v: 'own' })])
+  assert.deepEqual(bench.log(), ['set a live', 'set b live', 'ready snapshot 2'])
+  bench.session.sink.stale(disconnected())
+  bench.nextSession()
+  bench.acceptSet('a', 'own', 'e2.3')
+  assert.equal(bench.session.closed, 0)
+  bench.session.snapshot([entry('a', 'e2.3', { v: 'own' }), entry('b', 2, { v: 'own' })], 'e2.3', { e1: 0, e2: 2 })
+  assert.equal(bench.state, 'live')
+  assert.equal(bench.transport.sessions.length, 2)
+})
 
-/** One whose store has begun anew, with nothing of what it had. */
-function makeLost(settings: Partial<SubscriptionSettings> & { contents?: Change[]; away?: number } = {}) {
-  const { contents = [told('a', 1, { v: 1 }), told('b', 2, { v: 2 })], away = 0, ...rest } = settings
-  const made = make(rest)
-  made.transport.session.whole(contents, contents.length)
-  made.transport.session.sink.stale(disconnected())
-  made.subscription.linkDown()
-  made.clock.advance(away)
-  made.subscription.linkUp()
-  made.clock.advance(250)
-  made.log()
-  made.transport.session.whole([], 0, 'e2')
-  // A moment at random, so that not all begin to put back at once.
-  made.clock.advance(250)
-  return made
+test('W3 an own write while out of touch counts at once, and keeps nothing from catching up', () => {
+  const bench = liveSubscription()
+  bench.subscription.linkDown(disconnected())
+  bench.acceptSet('a', 'own', 3)
+  assert.deepEqual(bench.contents.a, { v: 'own' })
+  bench.subscription.linkUp()
+  bench.nextSession()
+  bench.session.delta([entry('a', 3, { v: 'own' })])
+  assert.deepEqual(bench.log(), ['stale DISCONNECTED', 'set a stale', 'ready resync 2'])
+})
+
+// A store whose clock is behind
+
+/** One that knows `e2`, while its store began `d1` when it was emptied: its clock is behind. */
+function outdating(options: ConstructorParameters<typeof SubscriptionBench>[0] = {}): SubscriptionBench {
+  const bench = liveSubscription([entry('a', 'e2.1', { v: 1 })], options)
+  bench.session.sink.stale(disconnected())
+  bench.nextSession()
+  bench.log()
+  bench.session.sink.begin('snapshot', historyOf({ d1: 0 }))
+  return bench
 }
 
-/** The store takes what is put back. */
-const take = (call: WriteCall, first = 1) =>
-  call.answer({ epoch: 'e2', outcomes: call.batch.writes.map((_, i) => ({ n: first + i, existed: false })) })
-
-const byKey = (writes: readonly Write[]) =>
-  [...writes].sort((a, b) => (a.kind !== 'clear' && b.kind !== 'clear' && a.key < b.key ? -1 : 1))
-
-test('what the store lost is put back, and ready tells of it', async () => {
-  const { transport, clock, log, state } = makeLost()
-  assert.equal(state(), 'stale')
-  const { batch, place: to } = transport.call
-  assert.deepEqual(to, place)
-  assert.deepEqual(byKey(batch.writes), [
-    { ...setOf('a', { v: 1 }), restores: { epoch: 'e2', floor: 0, origin: { epoch: 'e1', n: 1 } } },
-    { ...setOf('b', { v: 2 }), restores: { epoch: 'e2', floor: 0, origin: { epoch: 'e1', n: 2 } } },
-  ])
-  assert.deepEqual(log(), [], 'not ready while something is in doubt')
-  await take(transport.call)
-  assert.deepEqual(log(), ['ready resync 2, lost 2, restored 2'])
-  assert.equal(state(), 'live')
-  assert.equal(clock.pending, 0)
+test('K7 a store whose epoch sorts before the one that was known is told to begin a later one', async () => {
+  const bench = outdating()
+  const [call] = bench.transport.epochs
+  assert.deepEqual([call?.id, call?.after], [things, 'e2'])
+  assert.equal(bench.session.closed, 1)
+  const { sink } = bench.session
+  sink.entries([entry('b', 'd1.1', {})])
+  sink.live(at('d1.1'))
+  assert.deepEqual(bench.contents, { a: { v: 1 } }, 'that session is over')
+  await call?.answer(true)
+  assert.equal(bench.transport.sessions.length, 2, 'a moment later')
+  bench.nextSession()
+  bench.session.snapshot([entry('b', 'e3.1', {})], 'e3.1')
+  bench.clock.advance(250)
+  await bench.transport.merging.accept('e3.2')
+  assert.deepEqual(bench.log(), ['set b resync', 'ready resync 2, lost 1, restored 1'])
+  assert.equal(bench.transport.epochs.length, 1)
 })
 
-test('it is put back 500 at a time, each once, in an order of its own', async () => {
-  const contents = Array.from({ length: 1200 }, (_, i) => told(`key ${i}`, i + 1, {}))
-  const { transport, log } = makeLost({ contents })
-  await take(transport.call, 1)
-  await take(transport.call, 501)
-  await take(transport.call, 1001)
-  const { writes } = transport
-  assert.deepEqual(
-    writes.map(({ batch }) => [batch.sequence, batch.writes.length]),
-    [
-      [1, 500],
-      [2, 500],
-      [3, 200],
-    ],
-  )
-  assert.equal(new Set(writes.map(({ batch }) => batch.writer)).size, 1)
-  const keys = writes.flatMap(({ keys }) => keys)
-  assert.equal(new Set(keys).size, 1200)
-  const inOrder = keys.filter((key, i) => key === `key ${i}`).length
-  assert.ok(inOrder < 100, 'another order than the other replicas have')
-  assert.deepEqual(log(), ['ready resync 1200, lost 1200, restored 1200'])
-})
-
-test('what it put back is told by the store before the answer comes: it is restored all the same, once', async () => {
-  const { transport, log } = makeLost({ contents: [told('a', 1, { v: 1 })] })
-  transport.session.news(told('a', 1, { v: 1 }, null, { epoch: 'e1', n: 1 }))
-  assert.deepEqual(log(), ['ready resync 1, lost 1, restored 1'])
-  await take(transport.call)
-  assert.deepEqual(log(), [])
-})
-
-test('an own write that is answered out of another epoch than the session ends that session', () => {
-  const { transport, subscription, clock, log, contents } = makeLive()
-  subscription.written(setOf('a', { v: 'own' }), 'e2', { n: 1, existed: false })
-  assert.deepEqual(log(), ['set a live', 'stale OUT_OF_TOUCH'])
-  assert.equal(transport.session.closed, 1)
-  clock.advance(50)
-  transport.session.whole([told('a', 1, { v: 'own' })], 1, 'e2')
-  assert.deepEqual(contents(), { a: { v: 'own' }, b: { v: 2 } }, 'of b it may be that the store lost it')
-})
-
-test('the very first own write, before any session has begun, ends none', () => {
-  const { transport, subscription, log } = make()
-  subscription.written(setOf('a', { v: 'own' }), 'e1', { n: 1, existed: false })
-  subscription.written(setOf('b', { v: 'own' }), 'e1', { n: 2, existed: false })
-  transport.session.whole([told('a', 1, { v: 'own' }), told('b', 2, { v: 'own' })], 2)
-  assert.deepEqual(log(), ['set a live', 'set b live', 'ready snapshot 2'])
-  assert.equal(transport.sessions.length, 1)
-})
-
-test('with the policy accept, nothing is put back: what is gone is told as deleted', () => {
-  const { transport, log } = makeLost({ dataLoss: 'accept' })
-  assert.equal(transport.writes.length, 0)
-  assert.deepEqual(log(), ['delete a resync', 'delete b resync', 'ready resync 0'])
-})
-
-test('who was away for longer than deletes are remembered puts nothing back', () => {
-  const { transport, log } = makeLost({ retention: 10_000, away: 10_001 })
-  assert.equal(transport.writes.length, 0)
-  assert.deepEqual(log(), ['delete a resync', 'delete b resync', 'ready resync 0'])
-  assert.equal(makeLost({ retention: 10_000, away: 9000 }).transport.writes.length, 1)
-})
-
-test('what others have put back need not be; what they have written since wins', async () => {
-  const { transport, clock, log, contents } = makeLost()
-  transport.session.sink.changes([told('a', 1, { v: 1 }, null, { epoch: 'e1', n: 1 })])
-  assert.deepEqual(log(), [])
-  transport.session.sink.changes([told('b', 2, { v: 'new' })])
-  assert.deepEqual(log(), ['set b live', 'ready resync 2, lost 2, restored 1'])
-  await transport.call.answer({
-    epoch: 'e2',
-    outcomes: [
-      { refused: true, asOf: 2 },
-      { refused: true, asOf: 2 },
-    ],
-  })
-  assert.deepEqual(log(), [])
-  assert.deepEqual(contents(), { a: { v: 1 }, b: { v: 'new' } })
-  assert.equal(clock.pending, 0)
-})
-
-test('what the store refuses to take back is given up once all is told that it knew by then', async () => {
-  const { transport, clock, log, state } = makeLost()
-  const refused = { refused: true, asOf: 9 } as const
-  await transport.call.answer({ epoch: 'e2', outcomes: [refused, refused] })
-  clock.advance(60_000)
-  transport.session.sink.live(8)
-  assert.deepEqual(log(), [])
-  assert.equal(state(), 'stale')
-  transport.session.sink.live(9)
-  assert.deepEqual(log().sort(), ['delete a resync', 'delete b resync', 'ready resync 0, lost 2, restored 0'])
-  assert.equal(clock.pending, 0)
-})
-
-/** An own write was answered by a store that had begun an epoch, before a session did; then the store began the next one. */
-function makeOvertaken() {
-  const made = make()
-  const { transport, subscription, clock } = made
-  transport.session.whole([told('a', 1, { v: 1 })], 1)
-  transport.session.sink.stale(disconnected())
-  subscription.written(setOf('a', { v: 2 }), 'e2', { n: 2, existed: true })
-  clock.advance(100)
-  transport.session.sink.begin('whole', 'e3', 1)
-  /** Ends the session's contents; gives the last that was told. */
-  const finish = (change: Change) => {
-    transport.session.sink.changes([change])
-    transport.session.sink.live(change.n)
-    clock.advance(250)
-    subscription.stop()
-    return made.log().at(-1)
+test('K7 a store that lists the known epoch, or has a later one, is told nothing', () => {
+  for (const floors of [{ e2: 0 }, { e2: 0, e3: 1 }, { e3: 0 }] as Floors[]) {
+    const bench = liveSubscription([entry('a', 'e2.1', { v: 1 })])
+    bench.session.sink.stale(disconnected())
+    bench.nextSession()
+    bench.session.snapshot([entry('a', 'e2.1', { v: 1 })], 'e3.1', floors)
+    assert.equal(bench.transport.epochs.length, 0)
   }
-  return { ...made, finish }
-}
-
-test('an own write that the store took out of an epoch in between, and kept, is not told to be lost', () => {
-  const { finish } = makeOvertaken()
-  assert.equal(finish(told('a', 2, { v: 2 })), 'ready resync 1')
 })
 
-test('an own write that is followed by another one before the store has told of it is not told to be lost', () => {
-  const { subscription, finish } = makeOvertaken()
-  subscription.written(setOf('a', { v: 3 }), 'e3', { n: 3, existed: true })
-  assert.equal(finish(told('a', 3, { v: 3 })), 'ready resync 1')
+test('K7 a store that will never do so is believed: what it has counts', async () => {
+  const bench = outdating()
+  await bench.transport.epochs[0]?.answer(false)
+  bench.nextSession()
+  assert.equal(bench.session.from, null, 'a snapshot tells what it has')
+  bench.session.snapshot([entry('b', 'd1.1', {})], 'd1.1', { d1: 0 })
+  assert.deepEqual(bench.log(), ['set b resync', 'delete a resync', 'ready resync 1, lost 1, restored 0'])
+  assert.equal(bench.transport.epochs.length, 1)
+  bench.session.sink.stale(disconnected())
+  bench.nextSession()
+  assert.deepEqual(bench.session.from, at('d1.1'), 'from then on it is as before')
+  bench.session.delta([], 'd1.1')
+  assert.equal(bench.state, 'live')
+  assert.equal(bench.transport.epochs.length, 1, 'it is not asked again')
 })
 
-test('what the store had of it in an earlier session, and has not told again with its whole contents, does not come back', async () => {
-  const { transport, subscription, clock, log, contents } = make()
-  transport.session.whole([told('a', 1, { v: 1 })], 1)
-  transport.session.news(told('a', 2, { v: 2 }))
-  transport.session.sink.stale(disconnected())
-  clock.advance(100)
-  transport.session.sink.begin('whole', 'e2', 1)
-  transport.session.sink.changes([told('a', 1, { v: 1 })])
-  transport.session.sink.live(1)
-  assert.deepEqual(contents(), { a: { v: 2 } }, 'it is in doubt')
-  transport.session.sink.stale(disconnected())
-  clock.advance(100)
-  // Meanwhile somebody has deleted it, and the mark of that is forgotten.
-  transport.session.sink.begin('whole', 'e2', Infinity)
-  transport.session.sink.live(5)
-  clock.advance(250)
-  log()
-  await transport.call.answer({ epoch: 'e2', outcomes: [{ refused: true, asOf: 5 }] })
-  transport.session.sink.live(5)
-  assert.deepEqual(log(), ['delete a resync', 'ready resync 0, lost 1, restored 0'])
-  subscription.stop()
-})
-
-test('the answer to what was put back in a session that is over gives up nothing in the next one', async () => {
-  const contents = Array.from({ length: 600 }, (_, i) => told(`key ${i}`, i + 1, {}))
-  const { transport, clock, log } = makeLost({ contents })
-  const first = transport.call
-  transport.session.sink.stale(disconnected())
-  clock.advance(100)
-  transport.session.whole([], 0, 'e2')
-  clock.advance(250)
-  assert.equal(transport.writes.length, 2)
-  log()
-  await take(first, 1)
-  transport.session.sink.live(0)
-  transport.session.sink.live(500)
-  assert.deepEqual(log(), [], 'the rest is still on its way')
-  await take(transport.call, 501)
-  await take(transport.call, 1001)
-  assert.deepEqual(log(), ['ready resync 600, lost 600, restored 600'])
-})
-
-test('where the store takes nothing, that is reported, and tried again after a second; nothing is lost meanwhile', async () => {
-  const { transport, clock, log, contents } = makeLost()
+test('K7 after a fault that passes, the store is told again, later and later', async () => {
+  const bench = outdating()
   for (let attempt = 1; attempt <= 5; attempt++) {
-    assert.equal(transport.writes.length, attempt)
-    await transport.call.fail(new MemisError('STORE_REFUSED', 'out of memory'))
-    assert.deepEqual(log(), ['report STORE_REFUSED'])
-    clock.advance(1000)
+    assert.equal(bench.transport.epochs.length, attempt)
+    await bench.transport.epochs.at(-1)?.fail(disconnected())
+    assert.deepEqual(bench.log(), ['report DISCONNECTED'])
+    bench.nextSession()
+    assert.notEqual(bench.session.from, null)
+    bench.session.sink.begin('snapshot', historyOf({ d1: 0 }))
   }
-  assert.deepEqual(contents(), { a: { v: 1 }, b: { v: 2 } })
-  await take(transport.call)
-  assert.deepEqual(log(), ['ready resync 2, lost 2, restored 2'])
-  assert.equal(clock.pending, 0)
+  assert.deepEqual(bench.contents, { a: { v: 1 } })
 })
 
-test('who may not write leaves it to the others, and after 2 s takes the word of the store', async () => {
-  const { transport, clock, log } = makeLost()
-  await transport.call.fail(unauthorized())
-  assert.deepEqual(log(), ['report UNAUTHORIZED'])
-  transport.session.sink.changes([told('a', 1, { v: 1 }, null, { epoch: 'e1', n: 1 })])
-  clock.advance(2000)
-  assert.deepEqual(log(), ['delete b resync', 'ready resync 1, lost 2, restored 1'])
-  assert.equal(transport.writes.length, 1)
+test('K7 a client that may not write leaves it to others, and believes the store if nobody has done so in time', async () => {
+  const bench = outdating()
+  await bench.transport.epochs[0]?.fail(unauthorized())
+  bench.clock.advance(1900)
+  assert.equal(bench.transport.sessions.length, 2, 'it waits for the others')
+  bench.nextSession()
+  assert.notEqual(bench.session.from, null)
+  bench.session.sink.begin('snapshot', historyOf({ d1: 0 }))
+  await bench.transport.epochs[1]?.fail(unauthorized())
+  bench.nextSession()
+  assert.equal(bench.session.from, null)
+  bench.session.snapshot([], 'd1.0', { d1: 0 })
+  assert.deepEqual(bench.log(), [
+    'report UNAUTHORIZED',
+    'report UNAUTHORIZED',
+    'delete a resync',
+    'ready resync 0, lost 1, restored 0',
+  ])
 })
 
-test('a refusal of a single write is as good as one of all: reported, and tried again; nothing is lost meanwhile', async () => {
-  const { transport, clock, log, contents } = makeLost()
-  const full = { error: new MemisError('STORE_REFUSED', 'the bucket is full') }
-  await transport.call.answer({ epoch: 'e2', outcomes: [{ n: 1, existed: false }, full] })
-  assert.deepEqual(log(), ['report STORE_REFUSED'])
-  assert.equal(Object.keys(contents()).length, 2)
-  clock.advance(1000)
-  assert.equal(transport.call.batch.writes.length, 1)
-  await take(transport.call, 2)
-  assert.deepEqual(log(), ['ready resync 2, lost 2, restored 2'])
-  assert.equal(clock.pending, 0)
+test('K7 with the policy accept, or after too long a time, the store is told nothing', () => {
+  const accepting = outdating({ dataLoss: 'accept' })
+  assert.equal(accepting.transport.epochs.length, 0)
+  const late = liveSubscription([entry('a', 'e2.1', { v: 1 })], { retention: 10_000 })
+  late.subscription.linkDown(disconnected())
+  late.clock.advance(10_001)
+  late.subscription.linkUp()
+  late.nextSession()
+  late.session.sink.begin('snapshot', historyOf({ d1: 0 }))
+  assert.equal(late.transport.epochs.length, 0)
 })
 
-test('stopping between two attempts leaves no timer', async () => {
-  const { transport, subscription, clock } = makeLost()
-  await transport.call.fail(new MemisError('STORE_REFUSED', 'out of memory'))
-  subscription.stop()
-  assert.equal(clock.pending, 0)
-})
-
-test('an item expires in time while it is in doubt', async () => {
-  const { clock, log, transport } = makeLost({ contents: [told('a', 1, { v: 1 }, 1000)] })
-  await transport.call.answer({ epoch: 'e2', outcomes: [{ refused: true, asOf: 9 }] })
-  clock.advance(1000)
-  assert.deepEqual(log(), ['expire a live'])
-  transport.session.sink.live(9)
-  assert.deepEqual(log(), ['ready resync 0, lost 1, restored 0'])
-  assert.equal(clock.pending, 0)
-})
-
-test('an item that expires while it is on its way back is not told anew', async () => {
-  const { transport, clock, log } = makeLost({ contents: [told('a', 1, { v: 1 }, 1000)] })
-  clock.advance(1000)
-  await take(transport.call)
-  assert.deepEqual(log(), ['expire a live', 'ready resync 0, lost 1, restored 1'])
-  clock.advance(2000)
-  transport.session.news(gone('a', 1, 'expire'))
-  assert.deepEqual(log(), [])
-})
-
-test('what has expired by the time it would be put back is put back as deleted; a listener may stop it then', async () => {
-  for (const stops of [false, true]) {
-    const made = makeLive()
-    made.transport.session.news(told('a', 3, { v: 1 }, 100))
-    made.transport.session.sink.stale(disconnected())
-    made.clock.advance(60)
-    made.log()
-    const { transport, subscription, clock, hooks, log } = made
-    if (stops) hooks.told = () => subscription.stop()
-    transport.session.sink.begin('whole', 'e2', 2)
-    clock.pass(38.8)
-    transport.session.sink.changes([told('b', 2, { v: 2 })])
-    const { random } = Math
-    Math.random = () => 0
-    transport.session.sink.live(2)
-    clock.advance(1)
-    Math.random = random
-    assert.deepEqual(log(), ['expire a live'])
-    assert.deepEqual(
-      transport.writes.map(({ batch }) => batch.writes.map(({ kind }) => kind)),
-      stops ? [] : [['delete']],
-    )
-    if (stops) assert.equal(clock.pending, 0)
-  }
-})
-
-test('another loss of touch while things are put back: it begins again', async () => {
-  const { transport, clock, log } = makeLost()
-  const first = transport.call
-  transport.session.sink.stale(disconnected())
-  assert.equal(clock.pending, 1, 'only the timer for the next session')
-  clock.advance(100)
-  transport.session.sink.begin('delta', 'e2', Infinity)
-  transport.session.sink.live(0)
-  clock.advance(250)
-  assert.equal(transport.writes.length, 2)
-  assert.equal(transport.call.batch.sequence, 2)
-  await first.fail(disconnected())
-  await take(transport.call)
-  assert.deepEqual(log(), ['report DISCONNECTED', 'ready resync 2, lost 2, restored 2'])
-})
-
-test('stopping while things are put back leaves no timer, and an answer that comes late does nothing', async () => {
-  const { transport, subscription, clock, log, contents } = makeLost()
-  subscription.stop()
-  assert.equal(clock.pending, 0)
-  await take(transport.call)
-  assert.deepEqual(log(), [])
-  assert.deepEqual(contents(), {})
-})
-
-test('a listener that stops it while the contents of a store that lost something are told leaves no timer', () => {
-  const { transport, subscription, clock, hooks, log } = make()
-  transport.session.whole([told('a', 1, {}), told('b', 5, {})], 5)
-  transport.session.sink.stale(disconnected())
-  clock.advance(50)
-  log()
-  hooks.told = () => subscription.stop()
-  const { sink } = transport.session
-  sink.begin('whole', 'e2', 2) // of number 5 nothing is known: it is in doubt; what was 1 is not told: it is gone
-  sink.live(2)
-  assert.deepEqual(log(), ['delete a resync'])
-  assert.equal(clock.pending, 0)
-  assert.equal(transport.writes.length, 0)
-})
-
-test('where a delta would not tell what the store has instead of what it lost, the whole contents are asked for', () => {
-  const { transport, subscription, clock, log, contents } = makeLive()
-  transport.session.news(told('a', 3, { v: 3 }))
-  subscription.written(setOf('b', { v: 'lost' }), 'e2', { n: 4, existed: true })
-  clock.advance(50)
-  // That write was of a history that came to nothing.
-  transport.session.sink.begin('delta', 'e1', Infinity)
-  assert.deepEqual(log(), ['set a live', 'set b live', 'stale OUT_OF_TOUCH', 'report OUT_OF_TOUCH'])
-  clock.advance(100)
-  assert.deepEqual(transport.session.from, { epoch: 'e1', n: 3, past: [], whole: true })
-  transport.session.whole([told('a', 3, { v: 3 }), told('b', 2, { v: 2 })], 3)
-  assert.deepEqual(contents(), { a: { v: 3 }, b: { v: 2 } }, 'of nothing that the store has is it known to be newer')
-  assert.deepEqual(log(), ['set b resync', 'ready resync 2, lost 1, restored 0'])
-  assert.equal(transport.writes.length, 0)
-})
-
-test('nothing is put back by who has no contents yet', async () => {
-  const { transport, subscription, log } = make()
-  subscription.replica.written(setOf('a', {}), 'e0', { n: 1, existed: false })
-  transport.session.whole([], 0)
+test('K7 a link that is lost meanwhile begins anew', async () => {
+  const bench = outdating()
+  bench.subscription.linkDown(disconnected())
+  await bench.transport.epochs[0]?.fail(disconnected())
+  assert.equal(bench.clock.pending, 0)
+  assert.deepEqual(bench.log(), [])
+  bench.subscription.linkUp()
+  bench.nextSession()
+  bench.session.sink.begin('snapshot', historyOf({ d1: 0 }))
+  assert.equal(bench.transport.epochs.length, 2)
   await turn()
-  assert.equal(transport.writes.length, 0)
-  assert.deepEqual(log(), ['set a live', 'delete a snapshot', 'ready snapshot 0'])
 })
 
 test.run()

@@ -1,4 +1,4 @@
-/** What a fault that nobody listens to does to a process (E5). */
+/** What a fault that nobody listens to does to a process. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 
 const test = suite('uncaught')
 
-/** Runs a scenario of fixtures/faults.ts, and gives its lines and what it wrote to stderr. */
+/** Runs a scenario of fixtures/faults.ts, and returns its lines and what it wrote to stderr. */
 async function run(scenario: string): Promise<{ lines: string[]; errors: string }> {
   const fixture = join(__dirname, 'fixtures/faults.ts')
   const child = spawn(process.execPath, ['--import', 'tsx', fixture, scenario], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -20,7 +20,7 @@ async function run(scenario: string): Promise<{ lines: string[]; errors: string 
 
 const uncaught = 'uncaught a listener is broken'
 const warning =
-  "warning MemisWarning: the wire is cut (listen to the client's 'error' event to hear of all such faults)"
+  "warning MemisWarning: the wire is cut (listen to the client's 'error' event to be told of all such faults)"
 
 const scenarios: [string, string[], RegExp | null][] = [
   ['a listener throws', ['heard a', 'heard b', 'holds 2', 'exit 1'], /Error: a listener is broken/],
@@ -46,7 +46,7 @@ const scenarios: [string, string[], RegExp | null][] = [
 const runs = scenarios.map(([scenario]) => run(scenario))
 
 scenarios.forEach(([scenario, expected, stderr], i) => {
-  test(scenario, async () => {
+  test(`E5 ${scenario}`, async () => {
     const { lines, errors } = await (runs[i] as ReturnType<typeof run>)
     assert.deepEqual(lines, expected)
     if (stderr === null) assert.equal(errors, '')

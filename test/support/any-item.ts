@@ -1,4 +1,4 @@
-/** Items made at random, as nasty as the contract allows. */
+/** Random items, as difficult as the contract allows. */
 import fc from './fast-check'
 
 const nasty = ['__proto__', 'constructor', 'prototype', 'toString', '', 'length', '0', 'a.b', '{', '🎉', '\0', '\n']
@@ -40,10 +40,10 @@ const { fields } = fc.letrec((tie) => ({
     .map((entries) => Object.fromEntries(entries) as Record<string, unknown>),
 }))
 
-/** An item that `set` takes. */
+/** An item that `set` accepts. */
 export const anyItem = fields as fc.Arbitrary<Record<string, unknown>>
 
-/** A string of any units of UTF-16, paired or not. */
+/** A string of any UTF-16 code units, paired or not. */
 export const anyUnits = fc
   .array(fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd7ff, max: 0xe000 })), { maxLength: 12 })
   .map((units) => String.fromCharCode(...units))

@@ -1,10 +1,10 @@
-/** Other processes of Node.js, and what is said between them and a test. */
+/** Other processes of Node.js, and the messages between them and a test. */
 import assert from 'node:assert'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-/** Another process of Node.js, made from a file in `children`, which answers what it is asked. */
+/** Another process of Node.js, which runs a file in `children` and answers requests. */
 export class Child {
   readonly #process: ChildProcess
   readonly #ended: Promise<number | null>
@@ -23,7 +23,7 @@ export class Child {
     this.#ended = once(this.#process, 'exit').then(([code]) => code)
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: each question has an answer of its own
+  // biome-ignore lint/suspicious/noExplicitAny: each request has its own answer
   async ask(question: string): Promise<any> {
     const answer = once(this.#process, 'message')
     this.#process.send(question)
@@ -47,7 +47,7 @@ export class Child {
   }
 }
 
-/** What a file in `children` does: answers each question, one at a time, and ends with its parent. */
+/** The other side: answers each request, one at a time, and ends with its parent. */
 export function answer(answers: Record<string, () => unknown>): void {
   process.on('message', async (question: string) => process.send?.((await answers[question]?.()) ?? null))
   process.on('disconnect', () => process.exit())

@@ -1,36 +1,53 @@
-/** A client on a transport that a test answers. */
+/** A client on a transport whose calls a test answers. */
 import type { Client } from '../../src/core/client'
 import type { Collection } from '../../src/core/collection'
 import type { MemisError } from '../../src/core/errors'
 import type { MemisOptions } from '../../src/core/options'
 import { createClient } from '../../src/create-client'
-import type { FakeClock } from './fake-clock'
-import { FakeTransport } from './fake-transport'
+import { FakeClock } from './fake-clock'
+import { type FakeSession, FakeTransport, type WriteCall } from './fake-transport'
 
 export interface Item {
   v?: unknown
 }
 
-export interface FakeClient {
+export interface FakeClientOptions extends MemisOptions {
+  up?: boolean
+  clock?: FakeClock
+  isLocal?: boolean
+}
+
+export class FakeClient {
   readonly transport: FakeTransport
-  readonly clock: FakeClock
   readonly client: Client
   readonly things: Collection<Item>
-  /** What the client told as `error`. */
-  readonly errors: MemisError[]
+  /** The client's `error` events. */
+  readonly errors: MemisError[] = []
+
+  /** The link is up, and the store is in this process, unless said otherwise. */
+  constructor({ up = true, clock = new FakeClock(), isLocal = true, ...options }: FakeClientOptions = {}) {
+    this.transport = new FakeTransport(clock)
+    if (isLocal) this.transport.isLocal = true
+    this.client = createClient({ transport: this.transport, ...options })
+    this.client.on('error', (error) => this.errors.push(error))
+    if (up) this.transport.host.up()
+    this.things = this.client.database('db').collection('things')
+  }
+
+  get clock(): FakeClock {
+    return this.transport.clock
+  }
+
+  get session(): FakeSession {
+    return this.transport.session
+  }
+
+  get call(): WriteCall {
+    return this.transport.call
+  }
 }
 
-/** The link is up, unless said otherwise. */
-export function fakeClient({ up = true, ...options }: MemisOptions & { up?: boolean } = {}): FakeClient {
-  const transport = new FakeTransport()
-  const client = createClient({ transport, ...options })
-  const errors: MemisError[] = []
-  client.on('error', (error) => errors.push(error))
-  if (up) transport.host.up()
-  return { transport, clock: transport.clock, client, things: client.database('db').collection('things'), errors }
-}
-
-/** What became of a promise: undefined while it waits. */
+/** What became of a promise: nothing while it waits. */
 export function outcomeOf<V>(promise: Promise<V>): { value?: V; error?: MemisError } {
   const outcome: { value?: V; error?: MemisError } = {}
   promise.then(
@@ -42,4 +59,23 @@ export function outcomeOf<V>(promise: Promise<V>): { value?: V; error?: MemisErr
     },
   )
   return outcome
+}
+
+export const code = (expected: string) => (error: unknown) => {
+  if ((error as MemisError).code !== expected) throw error
+  return true
+}
+
+/** Runs it, and fails if anything was rejected that nobody handles. */
+export async function withoutUnhandled(run: () => unknown): Promise<void> {
+  const rejections: unknown[] = []
+  const note = (reason: unknown) => rejections.push(reason)
+  process.on('unhandledRejection', note)
+  try {
+    await run()
+    for (let i = 0; i < 3; i++) await new Promise(setImmediate)
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+  if (rejections.length > 0) throw rejections[0]
 }

@@ -18,7 +18,7 @@ export class FakeClock implements Clock {
     return this.#now
   }
 
-  /** As Node.js does it: whole milliseconds, one at least; and what is too long for a timer fires at once. */
+  /** As Node.js does it: whole milliseconds, at least one; and what is too long for a timer fires at once. */
   setTimeout(callback: () => void, ms: number): unknown {
     const wait = ms >= 1 && ms < 2 ** 31 ? Math.trunc(ms) : 1
     const timer = { at: this.#now + wait, callback }
@@ -41,7 +41,7 @@ export class FakeClock implements Clock {
     return first && first.at - this.#now
   }
 
-  /** Lets time go by, timers fire on their way. */
+  /** Lets time go by; timers fire when they are due. */
   advance(ms: number): void {
     const end = this.#now + ms
     for (let timer = this.#first(); timer !== undefined && timer.at <= end; timer = this.#first()) {
@@ -52,7 +52,7 @@ export class FakeClock implements Clock {
     this.#now = Math.max(this.#now, end)
   }
 
-  /** Fires the first timer alone, at its time; false where there is none. */
+  /** Fires the first timer alone, at its time; false if there is none. */
   step(): boolean {
     const timer = this.#first()
     if (timer === undefined) return false
@@ -62,7 +62,7 @@ export class FakeClock implements Clock {
     return true
   }
 
-  /** Lets time go by while the event loop is busy: no timer fires. */
+  /** Lets time go by while the event loop is blocked: no timer fires. */
   pass(ms: number): void {
     this.#now += ms
   }
@@ -71,5 +71,23 @@ export class FakeClock implements Clock {
     let first: Timer | undefined
     for (const timer of this.#timers) if (first === undefined || timer.at < first.at) first = timer
     return first
+  }
+}
+
+/** The clock of a process with sockets: a test says when what waits in them has been read. */
+export class SocketClock extends FakeClock {
+  #waiting: (() => void)[] = []
+
+  afterInput(callback: () => void): void {
+    this.#waiting.push(callback)
+  }
+
+  /** How many wait for the sockets to be read. */
+  get reading(): number {
+    return this.#waiting.length
+  }
+
+  inputRead(): void {
+    for (const callback of this.#waiting.splice(0)) callback()
   }
 }

@@ -1,116 +1,166 @@
 /** A transport that does nothing by itself: it notes what the core asks of it, and a test answers. */
 import { encodeItem } from '../../src/core/codec'
-import type { Fate } from '../../src/core/doubts'
 import { MemisError } from '../../src/core/errors'
 import type {
   Batch,
-  Change,
+  CollectionId,
+  Cursor,
+  Entry,
   Gone,
   Host,
+  KeyWrite,
+  Merged,
   Outcome,
-  Place,
   Revision,
   Sink,
   Transport,
   Watch,
-  Write,
-  Written,
 } from '../../src/core/transport'
 import { FakeClock } from './fake-clock'
+import { type At, at, type Floors, historyOf } from './revisions'
 
-/** One call of `write`, to be answered once. */
-export class WriteCall {
-  readonly place: Place
-  readonly batch: Batch
-  readonly #resolve: (written: Written) => void
-  readonly #reject: (error: Error) => void
-  readonly #number: () => number
+/** A call of the transport, to be answered once. Resolves when all that follows from the answer is done. */
+class Call<V> {
+  readonly promise: Promise<V>
+  #resolve!: (value: V) => void
+  #reject!: (error: unknown) => void
 
-  constructor(
-    place: Place,
-    batch: Batch,
-    resolve: (written: Written) => void,
-    reject: (error: Error) => void,
-    number: () => number,
-  ) {
-    this.place = place
-    this.batch = batch
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#number = number
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
   }
 
-  /** The keys of the batch, in order; of a clear, `*`. */
-  get keys(): string[] {
-    return this.batch.writes.map((write) => (write.kind === 'clear' ? '*' : write.key))
-  }
-
-  /** The store takes all of it; `existed` is what it says of each. */
-  take(existed = false, epoch = 'e1'): Promise<void> {
-    return this.answer({ epoch, outcomes: this.batch.writes.map(() => ({ n: this.#number(), existed })) })
-  }
-
-  /** The store says so of each write. */
-  outcomes(...outcomes: Outcome[]): Promise<void> {
-    return this.answer({ epoch: 'e1', outcomes })
-  }
-
-  answer(written: Written): Promise<void> {
-    this.#resolve(written)
+  answer(value: V): Promise<void> {
+    this.#resolve(value)
     return turn()
   }
 
-  fail(error: Error): Promise<void> {
+  fail(error: unknown): Promise<void> {
     this.#reject(error)
     return turn()
   }
 }
 
+export class WriteCall extends Call<readonly Outcome[]> {
+  constructor(
+    readonly id: CollectionId,
+    readonly batch: Batch,
+    readonly head: () => number,
+  ) {
+    super()
+  }
+
+  /** The keys of the batch, in order; `*` stands for a clear. */
+  get keys(): string[] {
+    return this.batch.writes.map((write) => (write.kind === 'clear' ? '*' : write.key))
+  }
+
+  /** The store accepts all of it; `existed` is what it says of each write. */
+  accept(existed = false, epoch = 'e1'): Promise<void> {
+    return this.answer(this.batch.writes.map(() => ({ epoch, n: this.head(), existed })))
+  }
+
+  /** The store says this of each write. */
+  outcomes(...outcomes: Outcome[]): Promise<void> {
+    return this.answer(outcomes)
+  }
+}
+
+export class MergeCall extends Call<readonly Merged[]> {
+  constructor(
+    readonly id: CollectionId,
+    readonly base: Revision,
+    readonly entries: readonly Entry[],
+  ) {
+    super()
+  }
+
+  get keys(): string[] {
+    return this.entries.map(({ key }) => key)
+  }
+
+  /** The store accepts all of it, at this place and those after it. */
+  accept(first: At): Promise<void> {
+    const { epoch, n } = at(first)
+    return this.answer(this.entries.map((_, i) => ({ place: { epoch, n: n + i } })))
+  }
+
+  /** The store keeps what it has. */
+  refuse(current: Entry | null = null): Promise<void> {
+    return this.answer(this.entries.map(() => ({ current })))
+  }
+}
+
+/** A call of `beginEpoch`; the answer says whether the store may ever do so. */
+export class EpochCall extends Call<boolean> {
+  constructor(
+    readonly id: CollectionId,
+    readonly after: string,
+  ) {
+    super()
+  }
+}
+
 /** One session of following a collection. */
 export class FakeSession implements Watch {
-  readonly place: Place
-  readonly from: Revision | null
-  readonly sink: Sink
   closed = 0
 
-  constructor(place: Place, from: Revision | null, sink: Sink) {
-    this.place = place
-    this.from = from
-    this.sink = sink
-  }
+  constructor(
+    readonly id: CollectionId,
+    readonly from: Cursor | null,
+    readonly sink: Sink,
+  ) {}
 
   close(): void {
     this.closed++
   }
 
-  /** Tells whole contents, up to `n`. */
-  whole(changes: readonly Change[] = [], n = 0, epoch = 'e1'): void {
-    this.sink.begin('whole', epoch, this.from?.epoch === epoch ? Infinity : 0)
-    this.sink.changes(changes)
-    this.sink.live(n)
+  /** Tells a snapshot, complete up to a place. The history is that of the place's epoch alone, unless said otherwise. */
+  snapshot(list: readonly Entry[] = [], upTo: At = placeOfLast(list), floors: Floors = { [at(upTo).epoch]: 0 }): void {
+    this.sink.begin('snapshot', historyOf(floors))
+    this.sink.entries(list)
+    this.sink.live(at(upTo))
   }
 
-  /** Tells what is new, up to the last of it. */
-  news(...changes: readonly Change[]): void {
-    this.sink.changes(changes)
-    this.sink.live(changes.at(-1)?.n ?? 0)
+  /** Tells what changed, complete up to a place. */
+  delta(list: readonly Entry[] = [], upTo: At = placeOfLast(list), floors: Floors = { [at(upTo).epoch]: 0 }): void {
+    this.sink.begin('delta', historyOf(floors))
+    this.sink.entries(list)
+    this.sink.live(at(upTo))
   }
+
+  /** Tells changes as they happen, up to the last of them. */
+  changes(...list: readonly Entry[]): void {
+    this.sink.entries(list)
+    this.sink.live(at(placeOfLast(list)))
+  }
+}
+
+const placeOfLast = (list: readonly Entry[]): At => {
+  const last = list.at(-1)
+  if (last === undefined) return 0
+  const { epoch, n } = last.place ?? last
+  return `${epoch}.${n}`
 }
 
 export class FakeTransport implements Transport {
   readonly name = 'fake'
   readonly lacks = []
   readonly clock: FakeClock
+  declare isLocal?: true
   readonly writes: WriteCall[] = []
+  readonly merges: MergeCall[] = []
+  readonly epochs: EpochCall[] = []
   readonly sessions: FakeSession[] = []
   maxItemBytes = Infinity
-  pipelines = false
   host!: Host
   /** How often it was closed. */
   closed = 0
   /** What `close` waits for. */
   closing: Promise<void> = Promise.resolve()
-  /** Hears of each session in the midst of the call of `watch`. */
+  /** Called with each session before `watch` returns. */
   watched: (session: FakeSession) => void = () => {}
   #head = 0
 
@@ -122,14 +172,26 @@ export class FakeTransport implements Transport {
     this.host = host
   }
 
-  write(place: Place, batch: Batch): Promise<Written> {
-    return new Promise((resolve, reject) => {
-      this.writes.push(new WriteCall(place, batch, resolve, reject, () => ++this.#head))
-    })
+  write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]> {
+    const call = new WriteCall(id, batch, () => ++this.#head)
+    this.writes.push(call)
+    return call.promise
   }
 
-  watch(place: Place, from: Revision | null, sink: Sink): Watch {
-    const session = new FakeSession(place, from, sink)
+  merge(id: CollectionId, base: Revision, entries: readonly Entry[]): Promise<readonly Merged[]> {
+    const call = new MergeCall(id, base, entries)
+    this.merges.push(call)
+    return call.promise
+  }
+
+  beginEpoch(id: CollectionId, after: string): Promise<boolean> {
+    const call = new EpochCall(id, after)
+    this.epochs.push(call)
+    return call.promise
+  }
+
+  watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch {
+    const session = new FakeSession(id, from, sink)
     this.sessions.push(session)
     this.watched(session)
     return session
@@ -143,6 +205,11 @@ export class FakeTransport implements Transport {
   /** The last call of `write`. */
   get call(): WriteCall {
     return last(this.writes)
+  }
+
+  /** The last call of `merge`. */
+  get merging(): MergeCall {
+    return last(this.merges)
   }
 
   /** The last session. */
@@ -160,35 +227,53 @@ function last<V>(list: readonly V[]): V {
 /** Resolves when all promise jobs are done. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** What a test wants of a link that is gone. */
-export const disconnected = () => new MemisError('DISCONNECTED', 'the wire is cut')
+export const disconnected = (stored?: 'no' | 'unknown') => new MemisError('DISCONNECTED', 'the wire is cut', { stored })
 
 export const unauthorized = () => new MemisError('UNAUTHORIZED', 'wrong password')
 
-export const place: Place = { prefix: undefined, database: 'db', collection: 'things' }
+export const things: CollectionId = { prefix: '', database: 'db', collection: 'things' }
 
 /** A write of an item. */
-export const setOf = (key: string, item: object, ttlMs: number | null = null): Extract<Write, { kind: 'set' }> => ({
-  kind: 'set',
-  key,
-  item: encodeItem(key, item, Infinity),
-  ttlMs,
-})
+export const setOf = (
+  key: string,
+  item: object,
+  ttlMs: number | null | 'keep' = null,
+): Extract<KeyWrite, { kind: 'set' }> => ({ kind: 'set', key, item: encodeItem(key, item, Infinity), ttlMs })
 
-/** A change that tells an item. */
-export const told = (key: string, n: number, item: unknown, leftMs: number | null = null, origin?: Revision): Fate => ({
-  kind: 'set',
+export const deleteOf = (key: string): Extract<KeyWrite, { kind: 'delete' }> => ({ kind: 'delete', key })
+
+interface Details {
+  readonly leftMs?: number | null
+  /** Where it was merged. */
+  readonly place?: At
+}
+
+const placed = (place: At | undefined) => (place === undefined ? {} : { place: at(place) })
+
+/** What a store tells of an item. */
+export const entry = (key: string, revision: At, item: unknown, { leftMs = null, place }: Details = {}): Entry => ({
   key,
-  n,
+  ...at(revision),
   item,
   leftMs,
-  origin,
+  ...placed(place),
 })
 
-/** A change that tells that a key is gone. */
-export const gone = (key: string, n: number, kind: Gone = 'delete', origin?: Revision): Fate => ({
-  kind,
+/** What a store tells of a key that is gone. */
+export const tombstone = (key: string, revision: At, cause: Gone = 'delete', place?: At): Entry => ({
   key,
-  n,
-  origin,
+  ...at(revision),
+  item: null,
+  leftMs: null,
+  cause,
+  ...placed(place),
+})
+
+/** What a store tells of an item that it should hold and does not. */
+export const missing = (key: string, revision: At): Entry => ({
+  key,
+  ...at(revision),
+  item: undefined,
+  leftMs: null,
+  isLost: true,
 })

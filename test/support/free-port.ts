@@ -1,19 +1,19 @@
-/** Ports of the loopback for servers of tests, none of which two processes are given, though the one's server is down just now. */
+/** Free ports of the loopback. No two processes get the same one, even if the server on it is down at the moment. */
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 
-/** A file for each port, which names the process that holds it until it ends. */
+/** A file for each port, with the id of the process that holds it. */
 const holds = join(tmpdir(), `memis-ports-${userInfo().uid}`)
 const held: string[] = []
 
-/** A port that nobody listens on, and that no other test is given while this process lives. */
+/** A port that nobody listens on. No other process gets it while this one lives. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    // Below the range that systems take for outgoing connections: there, a client that redials a server which is down
-    // can get the server's port as its own, connect to itself, and keep the server from coming back.
+    // Below the range of outgoing connections: in that range, a client that reconnects to a server which is down can get
+    // the server's port as its own, connect to itself, and keep the server from starting again.
     const port = 10_000 + Math.floor(Math.random() * 20_000)
     if (!hold(port)) continue
     const server = createServer().listen(port, '127.0.0.1')
@@ -34,7 +34,7 @@ function hold(port: number): boolean {
   try {
     writeFileSync(file, String(process.pid), { flag: 'wx' })
   } catch {
-    // Of a process that was killed: another time.
+    // A process that was killed leaves its files: the port can be used next time.
     if (!holderLives(file)) rmSync(file, { force: true })
     return false
   }

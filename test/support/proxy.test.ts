@@ -1,4 +1,4 @@
-/** The proxy that faults are made with does what its name says. */
+/** The proxy that tests make faults with. */
 import * as assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
@@ -7,7 +7,7 @@ import { startProxy } from './proxy'
 
 const test = suite('proxy')
 
-/** A server that gives back what it is sent, and a proxy to it. */
+/** An echo server, and a proxy to it. */
 async function setUp() {
   const server = createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -25,7 +25,7 @@ const dial = (port: number) =>
     .setEncoding('utf8')
     .on('error', () => {})
 
-test('it forwards both ways', async () => {
+test('forwards in both directions', async () => {
   const { proxy, tearDown } = await setUp()
   const socket = dial(proxy.port)
   socket.write('hello')
@@ -36,7 +36,7 @@ test('it forwards both ways', async () => {
   assert.equal(proxy.connections, 0)
 })
 
-test('cut resets what there is and refuses what comes; heal lets in again', async () => {
+test('cut resets connections and refuses new ones; heal accepts them again', async () => {
   const { proxy, tearDown } = await setUp()
   const socket = dial(proxy.port)
   socket.write('hello')
@@ -53,7 +53,7 @@ test('cut resets what there is and refuses what comes; heal lets in again', asyn
   await tearDown()
 })
 
-test('freeze holds everything back and closes nothing; heal lets it go', async () => {
+test('freeze holds everything back and closes nothing; heal forwards it', async () => {
   const { proxy, tearDown } = await setUp()
   const socket = dial(proxy.port)
   socket.write('before')
@@ -65,7 +65,7 @@ test('freeze holds everything back and closes nothing; heal lets it go', async (
   const another = dial(proxy.port)
   await once(another, 'connect')
   another.write('too')
-  // Time enough for what would come over the loopback: a round trip by another way.
+  // Anything that came over the loopback would be here after some round trips by another way.
   const { proxy: other, tearDown: tearDownOther } = await setUp()
   const witness = dial(other.port)
   for (let i = 0; i < 10; i++) {
@@ -80,7 +80,7 @@ test('freeze holds everything back and closes nothing; heal lets it go', async (
   await tearDown()
 })
 
-test('a direction alone is held back: what is asked arrives and no answer comes, or nothing arrives', async () => {
+test('freeze holds back one direction alone: requests arrive without an answer, or do not arrive', async () => {
   const arrived: string[] = []
   const server = createServer((socket) => {
     socket.setEncoding('utf8').on('error', () => {})
@@ -116,6 +116,24 @@ test('a direction alone is held back: what is asked arrives and no answer comes,
   await proxy.close()
   server.close()
   await once(server, 'close')
+})
+
+test('loseNext loses one matching chunk from the server; received counts what the server sends', async () => {
+  const { proxy, tearDown } = await setUp()
+  const socket = dial(proxy.port)
+  const heard: string[] = []
+  socket.on('data', (chunk) => heard.push(String(chunk)))
+  const echoed = async (text: string) => {
+    const before = proxy.received
+    socket.write(text)
+    while (proxy.received < before + text.length) await new Promise(setImmediate)
+  }
+  proxy.loseNext((chunk) => chunk.includes('b'))
+  for (const text of ['a', 'bb', 'bc']) await echoed(text)
+  while (heard.length < 2) await new Promise(setImmediate)
+  assert.deepEqual(heard, ['a', 'bc'])
+  assert.equal(proxy.received, 5)
+  await tearDown()
 })
 
 test.run()

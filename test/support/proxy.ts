@@ -1,96 +1,151 @@
-/** A way to a server on the loopback that can be cut, or held up without a word. */
+/** A TCP proxy to a server. A test can cut it, silence it, or have it lose a message. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { freePort } from './free-port'
 
+/** `there`: to the server. `back`: from the server. */
 export type Direction = 'there' | 'back'
 
 export interface TcpProxy {
   readonly port: number
-  /** How many connections there are. */
+  /** How many connections are open. */
   readonly connections: number
+  /** How many bytes the server has sent so far. */
+  readonly received: number
   /** Resets all connections, and refuses new ones. */
   cut(): void
   /**
-   * Stops forwarding and closes nothing: connections are half-open, new ones are accepted and hear nothing. With a direction, what
-   * goes to the server (`there`), or comes from it (`back`), is all that is held back.
+   * Stops forwarding, in both directions or in one, and closes nothing: connections are half-open, and new ones are
+   * accepted but get no answer.
    */
   freeze(direction?: Direction): void
-  /** Undoes `cut` and `freeze`. What a freeze held back goes on its way, unless `cut` came between. */
+  /** Undoes `cut` and `freeze`. Data that a freeze held back is forwarded now, unless its connection was cut. */
   heal(): Promise<void>
+  /** Loses the next chunk from the server that matches, and nothing else. */
+  loseNext(matches: (chunk: Buffer) => boolean): void
   close(): Promise<void>
 }
 
-/** Resolves once it listens; it forwards to that port. */
-export async function startProxy(target: number): Promise<TcpProxy> {
-  const pairs = new Set<readonly [Socket, Socket]>()
+/** Resolves once the proxy listens, on the loopback. */
+export async function startProxy(target: number, host = '127.0.0.1'): Promise<TcpProxy> {
   const port = await freePort()
+  const links = new Set<Link>()
   const frozen = new Set<Direction>()
-  const join = ([near, far]: readonly [Socket, Socket]) => {
-    if (!frozen.has('there')) near.pipe(far)
-    if (!frozen.has('back')) far.pipe(near)
+  let received = 0
+  let isUnwanted = (_: Buffer) => false
+
+  const passes = (chunk: Buffer): boolean => {
+    received += chunk.length
+    if (!isUnwanted(chunk)) return true
+    isUnwanted = () => false
+    return false
   }
-
   const server = createServer((near) => {
-    const far = connect(target, '127.0.0.1')
-    const pair = [near, far] as const
-    pairs.add(pair)
-    for (const [from, to] of [pair, [far, near] as const]) {
-      from.setNoDelay()
-      from.on('error', () => {}) // 'close' follows
-      from.on('close', () => {
-        pairs.delete(pair)
-        to.destroy()
-      })
-    }
-    join(pair)
+    const link = new Link(near, connect(target, host), passes, () => links.delete(link))
+    links.add(link)
+    for (const direction of frozen) link.hold(direction)
   })
-
   const listen = async () => {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
   }
   await listen()
 
-  const proxy: TcpProxy = {
+  return {
     port,
     get connections() {
-      return pairs.size
+      return links.size
+    },
+    get received() {
+      return received
     },
     cut() {
       server.close()
-      for (const [near, far] of pairs) {
-        // One that is ending by itself cannot be reset: Node.js would never tell that it is closed.
-        if (near.writableEnded) near.destroy()
-        else near.resetAndDestroy()
-        far.destroy()
-      }
-      pairs.clear()
+      for (const link of links) link.reset()
+      links.clear()
     },
     freeze(direction) {
-      for (const each of direction === undefined ? (['there', 'back'] as const) : [direction]) frozen.add(each)
-      for (const [near, far] of pairs) {
-        if (frozen.has('there')) near.unpipe(far)
-        if (frozen.has('back')) far.unpipe(near)
+      for (const each of direction === undefined ? (['there', 'back'] as const) : [direction]) {
+        frozen.add(each)
+        for (const link of links) link.hold(each)
       }
     },
     async heal() {
-      const held = [...frozen]
+      for (const direction of frozen) for (const link of links) link.release(direction)
       frozen.clear()
-      for (const [near, far] of pairs) {
-        if (held.includes('there')) near.pipe(far)
-        if (held.includes('back')) far.pipe(near)
-      }
       if (!server.listening) await listen()
     },
+    loseNext(matches) {
+      isUnwanted = matches
+    },
     async close() {
-      const sockets = [...pairs].flat()
-      const closing = sockets.map((socket) => new Promise((resolve) => socket.on('close', resolve)))
       server.close()
-      // Not as `cut` does it: where the other end was faster, resetting fails, and no 'close' follows.
-      for (const socket of sockets) socket.destroy()
-      await Promise.all(closing)
+      await Promise.all([...links].map((link) => link.destroy()))
     },
   }
-  return proxy
+}
+
+/** A client's connection and the one to the server that belongs to it. */
+class Link {
+  readonly #near: Socket
+  readonly #far: Socket
+  readonly #held = new Set<Direction>()
+
+  /** `passes` decides about each chunk from the server. */
+  constructor(near: Socket, far: Socket, passes: (chunk: Buffer) => boolean, closed: () => void) {
+    this.#near = near
+    this.#far = far
+    this.#forward('there', () => true)
+    this.#forward('back', passes)
+    for (const [socket, other] of [[near, far] as const, [far, near] as const]) {
+      socket.setNoDelay()
+      socket.on('error', () => {}) // 'close' follows
+      socket.on('close', () => {
+        closed()
+        other.destroy()
+      })
+    }
+  }
+
+  hold(direction: Direction): void {
+    this.#held.add(direction)
+    this.#source(direction).pause()
+  }
+
+  release(direction: Direction): void {
+    this.#held.delete(direction)
+    this.#source(direction).resume()
+  }
+
+  reset(): void {
+    // A socket that is ending cannot be reset: Node.js would never emit 'close' for it.
+    if (this.#near.writableEnded) this.#near.destroy()
+    else this.#near.resetAndDestroy()
+    this.#far.destroy()
+  }
+
+  /** Resolves once both connections are closed. */
+  async destroy(): Promise<void> {
+    const sockets = [this.#near, this.#far]
+    const closed = sockets.map((socket) => new Promise((resolve) => socket.on('close', resolve)))
+    // No reset: it fails if the other end was faster, and then no 'close' follows.
+    for (const socket of sockets) socket.destroy()
+    await Promise.all(closed)
+  }
+
+  #source(direction: Direction): Socket {
+    return direction === 'there' ? this.#near : this.#far
+  }
+
+  #forward(direction: Direction, passes: (chunk: Buffer) => boolean): void {
+    const from = this.#source(direction)
+    const to = direction === 'there' ? this.#far : this.#near
+    from.on('data', (chunk) => {
+      if (passes(chunk) && !to.write(chunk)) from.pause()
+    })
+    from.on('end', () => to.end())
+    to.on('drain', () => {
+      if (!this.#held.has(direction)) from.resume()
+    })
+  }
 }

@@ -1,13 +1,13 @@
-/** Replicas, held to what they tell and to what the store holds. */
+/** Checks replicas against their own events and against the store. */
 import assert from 'node:assert'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Client, Collection, MemisError } from '../../src'
 import { dice, until } from './testing'
 
-// biome-ignore lint/suspicious/noExplicitAny: of whatever items
+// biome-ignore lint/suspicious/noExplicitAny: a collection of any items
 export type AnyCollection = Collection<any>
 
-/** The first few keys of which two Maps hold something else: a report that can be read, and made in no time. */
+/** The first few keys under which two Maps differ: a short report, made quickly. */
 export function differences(actual: ReadonlyMap<string, unknown>, expected: ReadonlyMap<string, unknown>): string[] {
   const found: string[] = []
   for (const key of new Set([...expected.keys(), ...actual.keys()])) {
@@ -20,10 +20,7 @@ export function differences(actual: ReadonlyMap<string, unknown>, expected: Read
   return found
 }
 
-/**
- * Waits until each replica holds what `read` finds in the store under its name; returns the ms. What differs at the deadline
- * is shown.
- */
+/** Waits until each replica holds what `read` finds in the store under its name; returns the ms. Fails with the differences. */
 export async function untilEqualTo(
   read: (collection: string) => Promise<Map<string, unknown>>,
   replicas: readonly AnyCollection[],
@@ -45,11 +42,11 @@ export async function untilEqualTo(
   )
 }
 
-/** Replays a collection's events into a Map, and notes each that does not fit what it holds by then (E2). */
+/** Replays a collection's events into a Map, and notes each event that does not fit (E2). */
 export class Replay {
   readonly items = new Map<string, unknown>()
   readonly faults: string[] = []
-  /** The revisions of each key's events, in their order. */
+  /** The revisions of the events of each key, in order. */
   readonly revisions = new Map<string, string[]>()
   readonly #collection: AnyCollection
   events = 0
@@ -60,7 +57,7 @@ export class Replay {
       this.#note(key, revision)
       if (collection.get(key) !== item) this.#fault(`set ${key}: the replica holds something else`)
       if (this.items.get(key) !== previous) this.#fault(`set ${key}: the previous item is another`)
-      if (isDeepStrictEqual(item, previous)) this.#fault(`set ${key}: told twice`)
+      if (isDeepStrictEqual(item, previous)) this.#fault(`set ${key}: emitted twice`)
       this.items.set(key, item)
     })
     collection.multi('expire delete', (key, last, { previous, revision }) => {
@@ -71,19 +68,18 @@ export class Replay {
     })
   }
 
-  /** Fails unless all events fitted, and come to what the replica holds. */
+  /** Fails unless all events fitted, and the result is what the replica holds. */
   check(): void {
     assert.deepStrictEqual(this.faults, [])
     assert.strictEqual(this.items.size, this.#collection.size)
     for (const [key, item] of this.#collection) assert.strictEqual(this.items.get(key), item)
   }
 
-  /** After `unsubscribe()`, which empties the replica without events. */
+  /** To be called after `unsubscribe()`, which empties the replica without events. */
   reset(): void {
     this.items.clear()
   }
 
-  /** The first few tell enough. */
   #fault(text: string): void {
     if (this.faults.length < 5) this.faults.push(text)
   }
@@ -96,7 +92,7 @@ export class Replay {
   }
 }
 
-/** Everything that a client and its collections say of faults, in order. */
+/** Everything that a client reports about faults, in order. */
 export class Complaints {
   readonly errors: MemisError[] = []
   readonly disconnects: MemisError[] = []
@@ -113,12 +109,12 @@ export class Complaints {
   }
 }
 
-/** Writes without end to keys of its own, in bursts, and knows what must become of each. */
+/** Writes to keys of its own until it is stopped, in bursts, and knows what each key must be in the end. */
 export class Load {
   /** How many writes the store has confirmed. */
   confirmed = 0
   readonly refused: MemisError[] = []
-  /** What the last call for each key asked for: an item, or undefined for a delete. */
+  /** The item of the last call for each key; undefined for a delete. */
   readonly #asked = new Map<string, unknown>()
   readonly #collection: AnyCollection
   readonly #name: string
@@ -131,7 +127,7 @@ export class Load {
     this.#running = this.#run()
   }
 
-  /** Waits until the store has confirmed so many more. */
+  /** Waits until the store has confirmed so many more writes. */
   async more(count: number): Promise<void> {
     const enough = this.confirmed + count
     await until(`${count} more writes of ${this.#name}`, () => this.confirmed >= enough, 120_000)
@@ -143,7 +139,7 @@ export class Load {
     await this.#running
   }
 
-  /** Fails unless each key is what its last call asked for, and all were taken. */
+  /** Fails unless all calls were accepted, and each key is what its last call asked for. */
   check(store: ReadonlyMap<string, unknown>): void {
     assert.deepStrictEqual(this.refused, [])
     const [is, should] = [new Map<string, unknown>(), new Map<string, unknown>()]

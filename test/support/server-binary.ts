@@ -1,6 +1,6 @@
 /**
- * Finds the program of a server: on the PATH, else in the project's cache, else by apt into that cache, without root
- * and without installing anything, so that a clone on a clean Debian runs its tests with no other step.
+ * Finds the program of a server: on the PATH, else in the project's cache, else apt downloads it into that cache. That needs no
+ * root and installs nothing, so that a fresh clone on Debian can run its tests at once.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -12,7 +12,7 @@ export type ServerName = 'redis-server' | 'valkey-server' | 'nats-server-2.9' | 
 
 export interface ServerBinary {
   file: string
-  /** Holds LD_LIBRARY_PATH where the libraries came along with the program. */
+  /** Sets LD_LIBRARY_PATH if the libraries were downloaded with the program. */
   env: NodeJS.ProcessEnv
 }
 
@@ -20,9 +20,9 @@ interface Source {
   program: string
   wants: string
   fits(major: number, minor: number): boolean
-  /** Where Debian has it; `own` is the release of this machine. */
+  /** The Debian suites that have it. `own` is the release of this machine. */
   suites(own: string): string[]
-  /** Whether apt may choose dependencies too. Not from another release: that would bring its libc along. */
+  /** Whether apt also downloads dependencies. Not from another release: that would include its libc. */
   dependencies: boolean
   install: string
 }
@@ -74,7 +74,7 @@ export function serverBinary(name: ServerName): Promise<ServerBinary> {
 
 async function find(name: ServerName): Promise<ServerBinary> {
   const source = sources[name]
-  // Debian puts nats-server where only root's PATH looks.
+  // Debian installs nats-server in a directory that only root has in PATH.
   const path = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin']
   for (const dir of path) {
     const binary = await usable(source, join(dir, source.program), {})
@@ -84,7 +84,7 @@ async function find(name: ServerName): Promise<ServerBinary> {
   return (await unpacked(source, home)) ?? (await fetch(name, home))
 }
 
-/** The program, if it is there, runs and has the right version. */
+/** The program, if it exists, runs and has the right version. */
 async function usable(source: Source, file: string, env: NodeJS.ProcessEnv): Promise<ServerBinary | undefined> {
   if (!existsSync(file)) return
   try {
@@ -92,7 +92,7 @@ async function usable(source: Source, file: string, env: NodeJS.ProcessEnv): Pro
     const version = /v=?(\d+)\.(\d+)/.exec(stdout)
     if (version && source.fits(Number(version[1]), Number(version[2]))) return { file, env }
   } catch {
-    // Made for another machine, or a library is missing: as good as absent.
+    // It is for another machine, or a library is missing.
   }
 }
 
@@ -112,14 +112,14 @@ async function unpacked(source: Source, home: string): Promise<ServerBinary | un
 async function fetch(name: ServerName, home: string): Promise<ServerBinary> {
   const source = sources[name]
   await mkdir(cache, { recursive: true })
-  // Each process works in a directory of its own and renames it when done: no lock, and no half-made program in sight.
+  // Each process works in a directory of its own and renames it at the end: that needs no lock, and nobody finds half a program.
   const work = await mkdtemp(join(cache, `.${name}-`))
   try {
     const root = join(work, 'root')
     await unpack(source, work, root)
     if (!(await unpacked(source, root))) throw new Error(`what apt found there is not ${source.wants}, or does not run`)
     await rename(root, home).catch(async () => {
-      // Another process was faster, or what is there does not run here.
+      // Another process was faster, or the program there does not run on this machine.
       if (await unpacked(source, home)) return
       await rm(home, { recursive: true, force: true })
       await rename(root, home)
@@ -137,7 +137,7 @@ async function fetch(name: ServerName, home: string): Promise<ServerBinary> {
   }
 }
 
-/** Lets apt, told to keep its state in `work`, download from the machine's own mirrors, and unpacks into `root`. */
+/** Has apt download from the machine's own mirrors, with its state in `work`, and unpacks into `root`. */
 async function unpack(source: Source, work: string, root: string): Promise<void> {
   if (!existsSync('/etc/apt')) throw new Error('this machine has no apt')
   const lists = join(work, 'sources')
@@ -147,7 +147,7 @@ async function unpack(source: Source, work: string, root: string): Promise<void>
   }
   await copySources(source, lists)
   const conf = join(work, 'apt.conf')
-  // No hooks of the system, no lock of its own, no change of user; and a mirror that is frozen in time will do.
+  // No hooks, no lock, no change of user; and a mirror that is frozen in time is fine.
   await writeFile(
     conf,
     `#clear APT::Update;
@@ -166,7 +166,7 @@ Dir::State::status "/var/lib/dpkg/status";
 `,
   )
   const apt = (...args: string[]) => run('apt-get', ['-c', conf, '-qq', ...args], { cwd: debs })
-  // A source that does not answer is no fault if another one has the package.
+  // A source that does not answer does not matter if another one has the package.
   const update = await apt('update').catch((error: { stderr: string }) => error)
   try {
     if (source.dependencies) {
@@ -182,7 +182,7 @@ Dir::State::status "/var/lib/dpkg/status";
   }
 }
 
-/** The machine's own package sources, in either format, with nothing but the suite replaced: no mirror is named here. */
+/** The machine's own package sources, in either format, with another suite: no mirror is named here. */
 async function copySources(source: Source, to: string): Promise<void> {
   const own = /^VERSION_CODENAME=(.+)$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? 'stable'
   const suites = source.suites(own)

@@ -1,4 +1,4 @@
-/** The servers that other tests lean on do what their names say, and nothing of them stays. */
+/** The servers that other tests rely on work as their names say, and leave nothing behind. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
@@ -11,7 +11,8 @@ import { createClient } from 'redis'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { freePort } from './free-port'
-import { type Server, startNats, startNatsCluster, startRedis } from './servers'
+import { startNatsCluster } from './nats-cluster'
+import { type Server, startNats, startRedis } from './servers'
 import { until } from './testing'
 
 const test = suite('servers')
@@ -26,14 +27,14 @@ async function command(server: Server, ...args: string[]): Promise<unknown> {
   }
 }
 
-/** Whether somebody listens there. A process id would not tell: a zombie has one too. */
+/** Whether somebody listens there. A process id would not tell: a zombie has one, too. */
 const answers = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false))
     socket.on('connect', () => socket.destroy())
   })
 
-test('a port that a process holds is given to no other until that ends, though nobody listens there', async () => {
+test('a port that a process holds is given to no other process until that one ends, though nobody listens there', async () => {
   const holder = spawn(process.execPath, [
     ...process.execArgv,
     ...[
@@ -44,7 +45,7 @@ test('a port that a process holds is given to no other until that ends, though n
   const [line] = await once(holder.stdout, 'data')
   const file = join(tmpdir(), `memis-ports-${userInfo().uid}`, String(Number(line)))
   assert.is(readFileSync(file, 'utf8'), String(holder.pid))
-  // As if by chance all others were tried first.
+  // As if chance chose it first.
   const random = Math.random
   const tried: number[] = []
   Math.random = () => {
@@ -57,7 +58,7 @@ test('a port that a process holds is given to no other until that ends, though n
     await once(holder, 'exit')
     tried.length = 0
     await freePort()
-    // Found to be left behind, it is free again.
+    // The file of a process that has ended does not count.
     assert.not.ok(existsSync(file))
   } finally {
     Math.random = random
@@ -101,7 +102,7 @@ test('a paused server answers once it is resumed, and can be stopped while it is
   await server.stop()
 })
 
-test('two servers asked for the same port: the second one is refused, with the reason', async () => {
+test('a second server on the same port is refused, with the reason', async () => {
   const first = await startRedis({ port: await freePort() })
   const error = await startRedis({ port: first.port }).then(
     () => null,
@@ -122,7 +123,7 @@ async function manage<R>(url: string, call: (manager: JetStreamManager) => Promi
   }
 }
 
-/** In a cluster, what is asked while nobody leads is lost without a word, or refused: it is asked again. */
+/** In a cluster without a leader, a request is lost or refused: repeats it. */
 async function answered<R>(ask: () => Promise<R>): Promise<R> {
   let outcome: PromiseSettledResult<R> | undefined
   const isAnswered = async () => {
@@ -137,56 +138,57 @@ async function answered<R>(ask: () => Promise<R>): Promise<R> {
 
 const streams = (server: Server) => manage(server.url, (manager) => manager.streams.names().next())
 
-for (const binary of ['nats-server-2.9', 'nats-server-2.15'] as const) {
-  test(`${binary}: the version is right; kill -9 and restart keep a stream, unless its files are removed`, async () => {
-    const server = await startNats({ binary, password: 'secret' })
-    assert.match(
-      server.log,
-      new RegExp(`Version: +${binary === 'nats-server-2.9' ? '2\\.9\\.' : '2\\.(1[5-9]|[2-9]\\d)\\.'}`),
-    )
-    await manage(server.url, (manager) => manager.streams.add({ name: 'kept', subjects: ['kept'] }))
-    const { pid } = server
-    await server.kill()
-    assert.not.ok(await answers(server.port))
-    await server.restart()
-    assert.is.not(server.pid, pid)
-    assert.equal(await streams(server), ['kept'])
-    await server.kill()
-    rmSync(join(server.dir, 'jetstream'), { recursive: true })
-    await server.restart()
-    assert.equal(await streams(server), [])
-    await server.stop()
-    assert.not.ok(await answers(server.port))
-    assert.not.ok(existsSync(server.dir))
-  })
+test('NATS: kill -9 and restart keep a stream, unless its files are removed', async () => {
+  const server = await startNats({ password: 'secret' })
+  assert.match(server.log, /Version: +2\.(1[5-9]|[2-9]\d)\./)
+  await manage(server.url, (manager) => manager.streams.add({ name: 'kept', subjects: ['kept'] }))
+  const { pid } = server
+  await server.kill()
+  assert.not.ok(await answers(server.port))
+  await server.restart()
+  assert.is.not(server.pid, pid)
+  assert.equal(await streams(server), ['kept'])
+  await server.kill()
+  rmSync(join(server.dir, 'jetstream'), { recursive: true })
+  await server.restart()
+  assert.equal(await streams(server), [])
+  await server.stop()
+  assert.not.ok(await answers(server.port))
+  assert.not.ok(existsSync(server.dir))
+})
 
-  test(`${binary}: three servers form a cluster, and find another leader when theirs is killed`, async () => {
-    const cluster = await startNatsCluster({ binary })
-    const [{ url }] = cluster.servers as [Server]
-    const { cluster: placed } = await answered(() =>
-      manage(url, (manager) => manager.streams.add({ name: 'three', subjects: ['three'], num_replicas: 3 })),
-    )
-    assert.is(placed?.replicas?.length, 2)
-    const nextTo = async (last?: Server) => {
-      let leader: Server | undefined
-      const isThere = async () => {
-        leader = await cluster.leader('three')
-        return leader !== undefined && leader !== last
-      }
-      await until('the stream has a leader', isThere, 60_000)
-      return leader as Server
+test('an old NATS can be had, for what must refuse it', async () => {
+  const server = await startNats({ binary: 'nats-server-2.9' })
+  assert.match(server.log, /Version: +2\.9\./)
+  await server.stop()
+})
+
+test('three servers of NATS form a cluster, and elect another leader when theirs is killed', async () => {
+  const cluster = await startNatsCluster()
+  const [{ url }] = cluster.servers as [Server]
+  const { cluster: placed } = await answered(() =>
+    manage(url, (manager) => manager.streams.add({ name: 'three', subjects: ['three'], num_replicas: 3 })),
+  )
+  assert.is(placed?.replicas?.length, 2)
+  const nextTo = async (last?: Server) => {
+    let leader: Server | undefined
+    const isThere = async () => {
+      leader = await cluster.leader('three')
+      return leader !== undefined && leader !== last
     }
-    const leader = await nextTo()
-    await leader.kill()
-    await nextTo(leader)
-    await leader.restart()
-    assert.match(String(await answered(() => streams(leader))), 'three')
-    await cluster.stop()
-    for (const { port, dir } of cluster.servers) assert.not.ok((await answers(port)) || existsSync(dir))
-  })
-}
+    await until('the stream has a leader', isThere, 60_000)
+    return leader as Server
+  }
+  const leader = await nextTo()
+  await leader.kill()
+  await nextTo(leader)
+  await leader.restart()
+  assert.match(String(await answered(() => streams(leader))), 'three')
+  await cluster.stop()
+  for (const { port, dir } of cluster.servers) assert.not.ok((await answers(port)) || existsSync(dir))
+})
 
-test('a server that is asked for without JetStream has none', async () => {
+test('a NATS that is started without JetStream has none', async () => {
   const server = await startNats({ jetstream: false })
   const error = await streams(server).then(
     () => null,
@@ -196,7 +198,7 @@ test('a server that is asked for without JetStream has none', async () => {
   await server.stop()
 })
 
-test('somebody else who answers like NATS on the port is not taken for our server', async () => {
+test('somebody else who answers like NATS on the port is not mistaken for the server', async () => {
   const other = createServer((socket) => socket.end('INFO {"server_name":"other"}\r\n')).listen(0, '127.0.0.1')
   await once(other, 'listening')
   const { port } = other.address() as AddressInfo
@@ -208,7 +210,7 @@ test('somebody else who answers like NATS on the port is not taken for our serve
   other.close()
 })
 
-// How a process may end without having stopped its servers.
+// The ways in which a process may end without stopping its servers.
 const ends = {
   'at its own end': '',
   'by an uncaught error': `throw new Error('uncaught')`,
@@ -227,7 +229,7 @@ for (const [name, end] of Object.entries(ends)) {
     child.stdout.on('data', (chunk) => (out += chunk))
     await once(child, 'close')
     const server = JSON.parse(out) as Server
-    // It was killed while its parent died: nobody waited for its end.
+    // It was killed while its parent ended: nobody waited for its end.
     for (let waited = 0; await answers(server.port); waited += 10) {
       assert.ok(waited < 2000, 'the server still runs')
       await sleep(10)

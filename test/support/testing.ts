@@ -1,12 +1,12 @@
-/** What tests against real servers need beside a runner: limits of time, conditions to wait for, what was measured. */
+/** Tools for tests with real servers: time limits, waiting for conditions, measurements. */
 import assert from 'node:assert'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { suite as uvuSuite } from 'uvu'
 import type { MemisError } from '../../src'
 
 /**
- * The time (ms) for which this process had its turn. A virtual machine stands still now and then, for seconds; what a bound
- * of time says of memis is not to fail for that.
+ * The time (ms) for which this process had its turn. A virtual machine stands still now and then, for seconds: a time limit
+ * should not fail because of that.
  */
 export function awake(): number {
   const now = performance.now()
@@ -22,7 +22,7 @@ setInterval(() => {
   tickedAt = now
 }, 20).unref()
 
-/** A suite of uvu in which a test that hangs fails after so many ms, and does not keep the others from their turn. */
+/** A suite of uvu in which a test that hangs fails after so many ms, so that the others run. */
 export function suite(name: string, limit = 60_000) {
   const bare = uvuSuite(name)
   const test = (title: string, run: () => Promise<void>) => bare(title, () => within(run(), limit))
@@ -30,7 +30,7 @@ export function suite(name: string, limit = 60_000) {
   return Object.assign(test, { before: bare.before, after: bare.after, run: bare.run, skip })
 }
 
-/** The promise's outcome, unless it takes longer than so many ms. */
+/** Settles like the promise; rejects if that takes longer than so many ms. */
 export async function within<R>(promise: PromiseLike<R>, ms: number): Promise<R> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
@@ -45,7 +45,7 @@ export async function within<R>(promise: PromiseLike<R>, ms: number): Promise<R>
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-/** Waits until something holds, and returns how many ms that took, of those in which the process had its turn. The deadline bounds how long a failing test takes. */
+/** Waits until something holds; returns how many ms that took, counting those in which the process had its turn. */
 export async function until(what: string, holds: () => unknown, deadline = 20_000): Promise<number> {
   const start = awake()
   while (!(await holds())) {
@@ -55,7 +55,7 @@ export async function until(what: string, holds: () => unknown, deadline = 20_00
   return awake() - start
 }
 
-/** What a promise was rejected with. */
+/** The error that a promise was rejected with. */
 export async function rejection(promise: PromiseLike<unknown>): Promise<MemisError> {
   return promise.then(
     (value) => assert.fail(`should have been refused, gave ${JSON.stringify(value)}`),
@@ -63,10 +63,10 @@ export async function rejection(promise: PromiseLike<unknown>): Promise<MemisErr
   )
 }
 
-/** Prints what was measured; the runner of the suites shows such lines. */
+/** Prints a measurement. The test runner shows such lines. */
 export const note = (text: string): void => console.log(`\n# ${text}`)
 
-/** A random number generator that gives the same numbers for the same seed: each is whole, from 0 to below `end`. */
+/** A random number generator, which returns the same numbers for the same seed: whole, from 0 to below `end`. */
 export function dice(seed: number): (end: number) => number {
   let state = seed
   return (end) => {
@@ -81,7 +81,7 @@ export type Disposable<T> = T & AsyncDisposable
 
 const prototype = Object.getOwnPropertyNames(Object.prototype).join()
 
-/** From the first test of a suite to its last, what would have ended the process is noted; the function asserts that nothing was harmed. */
+/** Notes whatever would have ended the process while a suite runs. The function that is returned asserts that nothing was harmed. */
 export function harmOf(test: {
   before(hook: () => Promise<void>): void
   after(hook: () => Promise<void>): void

@@ -1,6 +1,5 @@
-/** The stores that every transport-blind test runs on: a new transport joins with one entry here. */
-import { type Client, createClient, type MemisOptions, MemoryHub } from '../../src'
-import type { Transport } from '../../src/core/transport'
+/** The stores that every test of all transports runs on. A new transport joins with one entry here. */
+import { type Client, createClient, type MemisOptions, MemoryHub, type Transport } from '../../src'
 import { MemoryTransport } from '../../src/transports/memory/transport'
 import { natsTransport } from '../../src/transports/nats/transport'
 import { redisTransport } from '../../src/transports/redis/transport'
@@ -10,7 +9,7 @@ export interface Store {
   readonly name: string
   /** A client such as another process would make it. */
   client(options?: MemisOptions): Client
-  /** What such a client would be made on. */
+  /** A transport such as another process would make it. */
   transport(): Transport
   stop(): Promise<void>
 }
@@ -31,25 +30,25 @@ export const stores: readonly { readonly name: string; start(): Promise<Store> }
   {
     name: 'redis',
     async start() {
-      const server = await startRedis()
+      const { url, stop } = await startRedis()
       return {
         name: 'redis',
-        client: (options) => createClient({ transport: 'redis', url: server.url, ...options }),
-        transport: () => redisTransport({ url: server.url } as object),
-        stop: () => server.stop(),
+        client: (options) => createClient({ transport: 'redis', url, ...options }),
+        transport: () => redisTransport({ url } as object),
+        stop,
       }
     },
   },
-  ...(['2.9', '2.15'] as const).map((version) => ({
-    name: `nats ${version}`,
+  {
+    name: 'nats',
     async start() {
-      const server = await startNats({ binary: `nats-server-${version}` })
+      const { url, stop } = await startNats()
       return {
-        name: `nats ${version}`,
-        client: (options?: MemisOptions) => createClient({ transport: 'nats', servers: server.url, ...options }),
-        transport: () => natsTransport({ url: server.url }),
-        stop: () => server.stop(),
+        name: 'nats',
+        client: (options) => createClient({ transport: 'nats', servers: url, ...options }),
+        transport: () => natsTransport({ servers: url } as object),
+        stop,
       }
     },
-  })),
+  },
 ]

@@ -4,28 +4,30 @@
  */
 import type { RedisClientType } from 'redis'
 import {
-  type ChangeInfo,
   type Client,
   type Clock,
   type Collection,
   createClient,
   type Database,
+  type DeepReadonly,
+  type Entry,
   type ErrorCode,
   errorCodes,
   type Freshness,
+  type ItemEntry,
   MemisError,
   type MemoryHub,
-  type ReadyInfo,
+  type Milliseconds,
+  type Seconds,
   type Transport,
 } from '../../src/index'
-
-type Equal<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false
-/** Compiles where the two are the same type, and not only assignable. */
-const same = <A, B>(..._: Equal<A, B> extends true ? [] : ['these types differ']): void => {}
+import { same } from './same'
 
 interface Artist {
   genre: string
   born?: number
+  tags?: string[]
+  origin?: { country: string; since: { year: number }[] }
 }
 type Venue = { city: string }
 
@@ -53,29 +55,44 @@ client.database('db').collection<string>('artists')
 
 // Reading
 
-same<ReturnType<typeof artists.get>, Readonly<Artist> | undefined>()
+same<ReturnType<typeof artists.get>, DeepReadonly<Artist> | undefined>()
 same<typeof artists.size, number>()
-const map: ReadonlyMap<string, Readonly<Artist>> = artists
+const map: ReadonlyMap<string, DeepReadonly<Artist>> = artists
 const copy = new Map(artists)
-same<typeof copy, Map<string, Readonly<Artist>>>()
+same<typeof copy, Map<string, DeepReadonly<Artist>>>()
 for (const [key, artist] of artists) {
   same<typeof key, string>()
-  same<typeof artist, Readonly<Artist>>()
+  same<typeof artist, DeepReadonly<Artist>>()
 }
 artists.forEach((artist, key, all) => {
-  same<typeof artist, Readonly<Artist>>()
+  same<typeof artist, DeepReadonly<Artist>>()
   same<typeof key, string>()
   all.get(key)
 })
 same<ReturnType<typeof artists.keys>, MapIterator<string>>()
-same<ReturnType<typeof artists.values>, MapIterator<Readonly<Artist>>>()
-same<ReturnType<typeof artists.entries>, MapIterator<[string, Readonly<Artist>]>>()
+same<ReturnType<typeof artists.values>, MapIterator<DeepReadonly<Artist>>>()
+same<ReturnType<typeof artists.entries>, MapIterator<[string, DeepReadonly<Artist>]>>()
 // @ts-expect-error what get gives may be undefined
 artists.get('coldplay').genre
 for (const artist of artists.values()) {
   // @ts-expect-error it is shared, and frozen
   artist.genre = 'Pop'
+  // @ts-expect-error at every depth
+  artist.tags?.push('pop')
+  // @ts-expect-error at every depth
+  artist.origin.country = 'UK'
+  // @ts-expect-error at every depth
+  artist.origin?.since.sort()
+  for (const since of artist.origin?.since ?? []) {
+    // @ts-expect-error at every depth
+    since.year = 1996
+  }
+  artist.tags?.map((tag) => tag.length)
 }
+same<ReturnType<typeof artists.entry>, ItemEntry<Artist> | undefined>()
+same<ItemEntry<Artist>['expiresIn'], number | null>()
+// @ts-expect-error it is told, not set
+artists.entry('coldplay').item = { genre: 'Pop' }
 // @ts-expect-error there is no such field
 artists.get('coldplay')?.gender
 // @ts-expect-error a key is a string
@@ -83,7 +100,7 @@ artists.get(1)
 // @ts-expect-error it is no Map: set gives a promise
 const mutable: Map<string, Artist> = artists
 // @ts-expect-error the items are Artists
-const others: ReadonlyMap<string, Readonly<Venue>> = artists
+const others: ReadonlyMap<string, DeepReadonly<Venue>> = artists
 // @ts-expect-error size is told, not set
 artists.size = 0
 
@@ -111,85 +128,52 @@ artists.set('coldplay')
 artists.set(1, { genre: 'Alternative' })
 // @ts-expect-error a ttl is a number, of seconds
 artists.set('coldplay', { genre: 'Alternative' }, '1 day')
-// @ts-expect-error a ttl is no object, as it is in other clients
+// @ts-expect-error there is no such option
 artists.set('coldplay', { genre: 'Alternative' }, { EX: 10 })
-// @ts-expect-error what set was given may be undefined
+artists.set('coldplay', { genre: 'Alternative' }, { ttl: 60, ifAbsent: true })
+artists.set('coldplay', { genre: 'Alternative' }, { ttl: 'keep', ifRevision: 'e.1' })
+// @ts-expect-error a revision is a string
+artists.set('coldplay', { genre: 'Alternative' }, { ifRevision: 1 })
+const known = artists.get('coldplay')
+if (known !== undefined) artists.set('coldplay', { ...known, genre: 'Pop' })
+if (known !== undefined) artists.set('copy', known)
+// @ts-expect-error get may have returned undefined
 artists.set('copy', artists.get('coldplay'))
 // @ts-expect-error a key is needed: clear() deletes all
 artists.delete()
-
-// Events
-
-artists.on('set', (key, artist, change) => {
-  same<typeof key, string>()
-  same<typeof artist, Readonly<Artist>>()
-  same<typeof change, ChangeInfo<Artist>>()
-  same<typeof change.previous, Readonly<Artist> | undefined>()
-  same<typeof change.cause, 'snapshot' | 'live' | 'resync'>()
-  same<typeof change.revision, string>()
+artists.delete('coldplay', { ifRevision: 'e.1' })
+artists.update('coldplay', (artist) => artist && { ...artist, genre: 'Pop' })
+artists.update('coldplay', () => undefined, { ttl: 60, signal: AbortSignal.timeout(1000) })
+// @ts-expect-error it may be absent
+artists.update('coldplay', (artist) => ({ ...artist, born: artist.born }))
+artists.update('coldplay', (artist) => {
   // @ts-expect-error it is shared, and frozen
-  artist.genre = 'Pop'
+  artist?.tags?.push('pop')
+  return artist
 })
-artists.once('expire', (_key, last) => same<typeof last, Readonly<Artist>>())
-artists.on('ready', (info) => same<typeof info, ReadyInfo>())
-artists.on('stale', (error) => same<typeof error, MemisError>())
-artists.on('set', async (key) => {
-  await artists.delete(key)
+artists.patch('coldplay', { born: 1997 })
+// @ts-expect-error there is no such field
+artists.patch('coldplay', { city: 'London' })
+same<ReturnType<typeof artists.increment>, Promise<number>>()
+artists.increment('coldplay', 'born')
+// @ts-expect-error it is not a number
+artists.increment('coldplay', 'genre')
+artists.touch('coldplay', 60)
+// @ts-expect-error a ttl is needed
+artists.touch('coldplay')
+artists.setMany([['coldplay', { genre: 'Alternative' }]], { ttl: 60 })
+artists.setMany({ coldplay: { genre: 'Alternative' } })
+artists.setMany(artists)
+// @ts-expect-error the items are Artists
+artists.setMany(venues)
+artists.replaceAll(new Map(artists), { dryRun: true })
+artists.transaction((t) => {
+  t.check('coldplay', null)
+  t.set('coldplay', { genre: 'Alternative' }, 60)
+  t.delete('u2')
+  // @ts-expect-error the items are Artists
+  t.set('coldplay', { city: 'London' })
 })
-artists.on('set', (key) => artists.set(key, { genre: '' }))
-artists.on('delete', () => 42)
-same<ReturnType<typeof artists.on>, Collection<Artist>>()
-same<ReturnType<typeof artists.multi>, Collection<Artist>>()
-artists
-  .on('set', () => {})
-  .once('delete', () => {})
-  .multi('expire delete', () => {})
-  .off('set', () => {})
-client.on('error', (error) => {
-  same<typeof error, MemisError>()
-  same<typeof error.code, ErrorCode>()
-})
-client.on('connect', () => {}).on('close', () => {})
-client.on('disconnect', (error) => same<typeof error, MemisError>())
-// @ts-expect-error there is no such event
-artists.on('sets', () => {})
-// @ts-expect-error a collection has no event error: the client has
-artists.on('error', () => {})
-// @ts-expect-error a client has no event set
-client.on('set', () => {})
-// @ts-expect-error the item is an Artist
-artists.on('set', (_key: string, venue: Venue) => venue.city)
-// @ts-expect-error the key comes first
-artists.on('set', (artist: Artist) => artist.genre)
-// @ts-expect-error a listener is needed
-artists.on('set')
-// @ts-expect-error events are told by memis alone
-artists.emit('set', 'coldplay', { genre: 'Alternative' })
-// @ts-expect-error events are told by memis alone
-client.emit('connect')
-// @ts-expect-error listeners are taken away one by one
-artists.removeAllListeners()
-
-artists.multi('expire delete', (key, last, change) => {
-  same<typeof key, string>()
-  same<typeof last, Readonly<Artist>>()
-  same<typeof change, ChangeInfo<Artist>>()
-})
-artists.multi('set', (_key, artist) => same<typeof artist, Readonly<Artist>>())
-artists.multi('set  expire\tdelete\nset ', (key) => same<typeof key, string>())
-artists.multi('ready stale', () => {})
-client.multi('connect close', () => {})
-venues.multi('set delete', (_key, { city }) => city.length)
-// @ts-expect-error there is no such event
-artists.multi('expire deleted', () => {})
-// @ts-expect-error names are separated by white space
-artists.multi('expire,delete', () => {})
-// @ts-expect-error names are given in one string
-artists.multi(['expire', 'delete'], () => {})
-// @ts-expect-error the item is an Artist
-artists.multi('expire delete', (_key: string, venue: Venue) => venue.city)
-// @ts-expect-error a client has no event delete
-client.multi('connect delete', () => {})
 
 // Subscribing
 
@@ -201,6 +185,9 @@ same<ReturnType<typeof artists.unsubscribe>, void>()
 same<typeof artists.freshness, Freshness>()
 same<Freshness['state'], 'idle' | 'syncing' | 'live' | 'stale'>()
 same<Freshness['age'], number | null>()
+same<Freshness['reason'], MemisError | null>()
+same<ReturnType<typeof artists.whenLive>, Promise<void>>()
+artists.whenLive({ signal: AbortSignal.timeout(1000) })
 // @ts-expect-error a signal, not its controller
 artists.subscribe({ signal: new AbortController() })
 // @ts-expect-error there is no such option
@@ -225,6 +212,8 @@ createClient({ transport })
 createClient({
   transport: 'memory',
   prefix: 'shop',
+  readOnly: true,
+  maxItems: 1,
   writeTimeout: 1,
   maxPending: 1,
   maxPendingBytes: 1,
@@ -243,6 +232,10 @@ createClient({ transport: 'memory', hub: {} })
 createClient({ transport: 'memory', password: 'x' })
 // @ts-expect-error Redis has no hub
 createClient({ transport: 'redis', hub })
+// @ts-expect-error a variable of the environment may be undefined
+createClient(process.env.REDIS_URL)
+// @ts-expect-error a variable of the environment may be undefined
+createClient({ url: process.env.REDIS_URL })
 // @ts-expect-error a timeout is a number, of ms
 createClient({ transport: 'memory', writeTimeout: '10 s' })
 // @ts-expect-error one of two words
@@ -277,11 +270,19 @@ client.errorCounts.DISCONNECTED = 0
 
 // Errors
 
-const { code, stored, cause } = new MemisError('CLOSED', 'closed')
-same<typeof code, ErrorCode>()
-same<typeof stored, 'no' | 'unknown' | undefined>()
-same<typeof cause, unknown>()
-errorCodes.CLOSED satisfies string
+const failed = new MemisError('CLOSED', 'closed')
+same<typeof failed.code, ErrorCode>()
+same<typeof failed.stored, 'no' | 'unknown' | undefined>()
+same<typeof failed.cause, unknown>()
+same<typeof failed.retryable, boolean>()
+same<typeof failed.key, string | undefined>()
+same<typeof failed.current, ItemEntry<unknown> | undefined>()
+errorCodes.CLOSED.meaning satisfies string
+errorCodes.CLOSED.httpStatus satisfies number
+const status: number | null = errorCodes[failed.code].httpStatus
+if (failed.code === 'CONFLICT') failed.current?.revision satisfies string | undefined
+// @ts-expect-error it is told, not set
+failed.retryable = true
 // @ts-expect-error there is no such code
 new MemisError('OOPS', 'closed')
 // @ts-expect-error a code is told, not set
@@ -290,23 +291,29 @@ new MemisError('CLOSED', 'closed').code = 'ABORTED'
 // A transport of one's own
 
 const clock: Clock = { now: () => 0, setTimeout: () => 1, clearTimeout() {} }
+const entry: Entry = { key: 'a', epoch: 'e', n: 1, item: {}, leftMs: null }
 const minimal: Transport = {
   name: 'mine',
   lacks: [{ clause: 'X4', reason: 'it does not expire by itself' }],
   clock,
   maxItemBytes: 1,
   open: (host) => host.up(),
-  write: async (_place, { writes }) => ({ epoch: 'e', outcomes: writes.map((_, i) => ({ n: i + 1, existed: false })) }),
-  watch: (_place, _from, sink) => {
-    sink.begin('whole', 'e', 0)
-    sink.changes([{ kind: 'set', key: 'a', n: 1, item: {}, leftMs: null }])
-    sink.changes([{ kind: 'expire', key: 'a', n: 2 }])
-    sink.live(2)
+  write: async (_id, { writes }) => writes.map((_, i) => ({ epoch: 'e', n: i + 1, existed: false })),
+  merge: async (_id, _base, entries) => entries.map(() => ({ current: null })),
+  watch: (_id, _from, sink) => {
+    sink.begin('snapshot', [{ id: 'e', floor: 0 }])
+    sink.entries([entry, { ...entry, n: 2, item: null, cause: 'expire' }])
+    sink.live({ epoch: 'e', n: 2 })
     return { close() {} }
   },
+  beginEpoch: async () => true,
   close: async () => {},
 }
-// @ts-expect-error a set has an item
-minimal.watch = (_place, _from, sink) => sink.changes([{ kind: 'set', key: 'a', n: 1 }])
+// @ts-expect-error an entry has an item, or null
+minimal.watch = (_id, _from, sink) => sink.entries([{ key: 'a', epoch: 'e', n: 1, leftMs: null }])
 
-export { map, mutable, others, use }
+// Durations: the names of the types say the unit; both are numbers.
+same<Seconds, number>()
+same<Milliseconds, number>()
+
+export { map, mutable, others, status, use }

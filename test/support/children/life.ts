@@ -1,4 +1,4 @@
-/** A process that has nothing to live for but a client of memis: see connection.test.ts. */
+/** A process that ends by itself once its client is closed: see connection.test.ts. */
 import { createClient } from '../../../src'
 
 const [url = '', how = ''] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-/** A replica in a process of its own, which can be stopped. Arguments: URL, livenessTimeout. */
+/** A replica in a process of its own, which a test can stop. Arguments: URL, livenessTimeout. */
 import { createClient } from '../../../src'
 import { answer } from '../child'
 

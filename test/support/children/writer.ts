@@ -16,7 +16,7 @@ collection.on('set', (_key, { by }) => {
   writer = by
 })
 
-/** In bursts: some share a batch, others overtake the notifications of the other process's writes. */
+/** In bursts: some writes share a batch, others overtake the notifications of the other process's writes. */
 async function write(): Promise<void> {
   const all: PromiseLike<unknown>[] = []
   while (all.length < Number(writes)) {
