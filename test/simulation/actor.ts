@@ -1,10 +1,13 @@
 /** One process of the world: a client with a wire, a clock and an event loop of its own, and its collections. */
-import { createClient } from '../../src'
-import type { Client } from '../../src/core/client'
+import { Client } from '../../src/core/client'
+import { MemisError } from '../../src/core/errors'
+import { takeSettings } from '../../src/core/options'
+import type { CollectionId } from '../../src/core/transport'
 import type { MemoryHub } from '../../src/transports/memory/hub'
 import { MemoryTransport } from '../../src/transports/memory/transport'
 import { Backlog } from './backlog'
 import { Follower } from './follower'
+import type { Rights } from './settings'
 import { ProcessClock, type Stallable } from './time'
 import { Wire } from './wire'
 import type { World } from './world'
@@ -18,6 +21,7 @@ export class Actor implements Stallable {
   readonly followers: readonly Follower[]
   readonly clock: ProcessClock
   readonly policy: 'restore' | 'accept'
+  readonly rights: Rights
   stalled = false
   readonly held: (() => void)[] = []
   resumedAt = 0
@@ -26,19 +30,19 @@ export class Actor implements Stallable {
   /** By when `close()` must have ended. */
   closesBy = Infinity
 
-  constructor(world: World, name: string, policy: 'restore' | 'accept') {
+  constructor(world: World, name: string, policy: 'restore' | 'accept', rights: Rights) {
     this.world = world
     this.name = name
     this.policy = policy
+    this.rights = rights
     const { time, random, settings } = world
-    const { retention, writeTimeout, maxPending, batchWrites, auditInterval } = settings
+    const { retention, writeTimeout, maxPending, auditInterval } = settings
     this.clock = new ProcessClock(time, random, this)
     this.wire = new Wire(time, random, settings.latency, this)
-    this.client = createClient({
-      transport: new MemoryTransport(this.#hub()),
-      ...{ retention, writeTimeout, maxPending, auditInterval, dataLoss: policy },
-    })
-    this.client.writer.batchWrites = batchWrites
+    const transport = new MemoryTransport(this.#hub())
+    if (rights === 'noMerge') transport.merge = () => Promise.reject(new MemisError('UNAUTHORIZED', 'it may not merge'))
+    const options = { retention, writeTimeout, maxPending, auditInterval, dataLoss: policy, prefix: 'memis' }
+    this.client = new Client(transport, { ...takeSettings(options).settings, readOnly: rights === 'readOnly' } as never)
     this.backlog = new Backlog(world, this)
     this.client.on('error', (error) => {
       world.trace(() => `${name} error ${error.message}`)
@@ -53,6 +57,11 @@ export class Actor implements Stallable {
 
   get awake(): boolean {
     return this.state === 'open' && !this.stalled
+  }
+
+  /** It knows that its link is cut. */
+  get isOut(): boolean {
+    return this.isCut && !this.client.isUp
   }
 
   cut(): void {
@@ -92,11 +101,12 @@ export class Actor implements Stallable {
 
   /** The hub as this process sees it: by its own wire and clock. */
   #hub(): MemoryHub {
-    const { hub, ledgerOf } = this.world
+    const { world } = this
+    const { hub } = world
     return {
       clock: this.clock,
       carry: this.wire.carry.bind(this.wire),
-      collection: (place: Parameters<MemoryHub['collection']>[0]) => ledgerOf(place).stored,
+      collection: (id: CollectionId) => world.judgeOf(id).stored,
       admitWrite: () => hub.admitWrite(),
       get links() {
         return hub.links
@@ -106,11 +116,12 @@ export class Actor implements Stallable {
           faults: link.faults,
           cut: () => link.cut(),
           heal: () => link.heal(),
-          tell: (collection, news) => link.tell(collection, news),
-          // A process hears of the store's loss when it has its turn.
-          parted: (collection) => {
-            if (this.stalled) this.held.push(() => link.parted(collection))
-            else link.parted(collection)
+          notify: (stored, news) => link.notify(stored, news),
+          auditLater: () => link.auditLater(),
+          // A process that is stalled notices the store's loss when it has its turn.
+          fork: (stored) => {
+            if (this.stalled) this.held.push(() => link.fork(stored))
+            else link.fork(stored)
           },
         })
       },

@@ -1,34 +1,47 @@
-/** The calls of `set`, `delete` and `clear`, from the call to its settling. */
-import type { Write } from '../../src/core/transport'
+/** The writes that users make, from the call to its settling. A call of several steps makes one of these for each of its attempts. */
+import { compare } from '../../src/core/history'
+import type { Revision, Write } from '../../src/core/transport'
 import type { VirtualTime } from './time'
 
-export class Call {
-  /** The point in the ledger's order at which it took effect. */
-  order: number | null = null
-  existed = false
-  /** What it was refused with: the error's `stored`. */
-  refused: 'no' | 'unknown' | null = null
-  settled = 0
+/** What is known of a call when it is made. */
+export interface CallFacts {
+  /** The collection of a client. */
+  readonly follower: string
+  /** Null for a clear. */
+  readonly keys: readonly string[] | null
+  readonly text: string
+  /** Who made it. */
+  readonly process: { readonly stalled: boolean; readonly resumedAt: number }
+  /** A plain set: while it waits, a newer write may take its place. */
+  readonly isReplaceable?: boolean
+  /** A plain write, which takes the place of such a set. */
+  readonly replaces?: boolean
+  /** One step of a call that takes several. */
+  readonly isAttempt?: boolean
+}
 
-  constructor(
-    readonly id: number,
-    readonly actor: string,
-    /** Null for a clear. */
-    readonly key: string | null,
-    readonly text: string,
-    readonly since: number,
-    /** Who made it. */
-    readonly process: { readonly stalled: boolean; readonly resumedAt: number },
-  ) {}
+export interface Call extends CallFacts {
+  readonly id: number
+  readonly since: number
+  /** It was not refused at once. */
+  wasQueued: boolean
+  /** The point in the ledger's order by which it had taken effect. */
+  order: number | null
+  existed: boolean
+  /** The revisions that it was accepted with, by key; '' for a clear. */
+  readonly revisions: Map<string, Revision>
+  /** What it was refused with: the error's `stored`. */
+  refused: 'no' | 'unknown' | null
+  settled: number
 }
 
 export class Calls {
-  /** The call that is being made: what reaches a lane meanwhile is of it. */
+  /** The call that is being made: what is queued meanwhile is its write. */
   current: Call | null = null
   readonly open = new Set<Call>()
   readonly #byWrite = new WeakMap<Write, Call>()
-  /** By client and key, in the order in which they took effect. */
-  readonly #taken = new Map<string, Call[]>()
+  /** By collection of a client and key, in their order. Clears have the key ''. */
+  readonly #made = new Map<string, Call[]>()
   readonly #time: VirtualTime
   #count = 0
 
@@ -36,30 +49,38 @@ export class Calls {
     this.#time = time
   }
 
-  begin(actor: string, key: string | null, text: string, process: Call['process']): Call {
+  begin(facts: CallFacts): Call {
     const id = ++this.#count
-    const call = new Call(id, actor, key, `${actor}#${id} ${text}`, this.#time.now, process)
+    const text = `${facts.follower}#${id} ${facts.text}`
+    const nothingYet = { wasQueued: false, order: null, existed: false, refused: null, settled: 0 }
+    const call: Call = { ...facts, id, text, since: this.#time.now, ...nothingYet, revisions: new Map() }
     this.open.add(call)
-    this.current = call
+    for (const key of call.keys ?? ['']) {
+      const made = this.#madeOf(call, key)
+      if (made.push(call) === 1) this.#made.set(`${call.follower}/${key}`, made)
+    }
     return call
   }
 
-  /** Where a call was superseded: the point at which a later one of its key and client took effect. */
-  successor({ actor, key, id }: Call): number | null {
-    const own = key === null ? [] : this.#taken.get(`${actor}/${key}`)
-    const cleared = this.#taken.get(`${actor}/`)
-    const orders = [own, cleared].flatMap((calls) => calls?.find((call) => call.id > id)?.order ?? [])
-    return orders.length === 0 ? null : Math.min(...orders)
+  /** For a set that newer writes have replaced: the first of these that took effect. */
+  successor(call: Call): Call | undefined {
+    if (!call.isReplaceable || call.keys === null) return undefined
+    const made = [...this.#madeOf(call, call.keys[0] as string), ...this.#madeOf(call, '')]
+    const later = made.filter(({ id, wasQueued }) => id > call.id && wasQueued).sort((a, b) => a.id - b.id)
+    for (const each of later) {
+      if (!each.replaces) return undefined
+      if (each.order !== null) return each
+      if (!each.isReplaceable) return undefined
+    }
+    return undefined
   }
 
-  /** A call took effect. */
-  took(call: Call, order: number, existed: boolean): void {
-    call.order = order
-    call.existed = existed
-    const place = `${call.actor}/${call.key ?? ''}`
-    const calls = this.#taken.get(place)
-    if (calls === undefined) this.#taken.set(place, [call])
-    else calls.push(call)
+  /** Whether a delete of this follower found nothing, and was answered with that revision: it may be another write's. */
+  foundNothing(follower: string, key: string, revision: Revision): boolean {
+    return (this.#made.get(`${follower}/${key}`) ?? []).some(({ existed, revisions }) => {
+      const answered = existed ? undefined : revisions.get(key)
+      return answered !== undefined && compare(answered, revision) === 0
+    })
   }
 
   bind(write: Write, call: Call): void {
@@ -68,5 +89,9 @@ export class Calls {
 
   of(write: Write): Call | undefined {
     return this.#byWrite.get(write)
+  }
+
+  #madeOf({ follower }: Call, key: string): Call[] {
+    return this.#made.get(`${follower}/${key}`) ?? []
   }
 }

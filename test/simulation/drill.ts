@@ -14,7 +14,7 @@ const bound = 6000
 const slowest = 600
 
 export async function drill(world: World, workload: Workload, faults: Faults): Promise<void> {
-  const { random, settings, ledgers, time } = world
+  const { random, settings, judges, ledgers, time } = world
   const backup = random.chance(0.6) ? faults.backUp() : null
   await work(world, workload, random.int(12))
   await converge(world, 20_000)
@@ -22,19 +22,22 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
   await world.pass(settings.latency * 2 + 1)
   // What is in the store, and what was deleted since the copy was made.
   const before = new Map<Ledger, Map<string, Taken | null>>()
-  for (const ledger of ledgers.values()) {
+  for (const judge of judges.values()) {
+    const { ledger } = judge
     const known = new Map<string, Taken | null>()
-    for (const key of backup?.models.get(ledger)?.keys() ?? []) known.set(key, null)
+    for (const key of backup?.books.get(judge)?.page.model.keys() ?? []) known.set(key, null)
     // A write that was late has just been taken, maybe, and nobody has heard of it.
     const heardBy = time.now - settings.latency * 2 - 1
     for (const [key, taken] of ledger.model) {
-      if (taken.at > heardBy) known.delete(key)
-      else if (taken.deadline > time.now) known.set(key, taken)
+      if (taken.at > heardBy || taken.how === 'eviction') known.delete(key)
+      else if (taken.v !== null && taken.deadline > time.now) known.set(key, taken)
     }
     before.set(ledger, known)
   }
   let lostAt = new Map<Ledger, number>()
-  const restorers = world.actors.filter(({ state, policy }) => state === 'open' && policy === 'restore')
+  const restorers = world.actors.filter(
+    ({ state, policy, rights }) => state === 'open' && policy === 'restore' && rights === 'all',
+  )
   // Who was away for longer than that does not restore.
   const restores = restorers.length > 0 && settings.retention > bound
   for (const { followers } of restores ? restorers : []) {
@@ -49,7 +52,7 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
     }
   }
   // What was given up and is still on its way may land after the first loss, which took its fence along, and before the second.
-  lostAt = new Map([...ledgers.values()].map((ledger) => [ledger, ledger.order]))
+  lostAt = new Map(ledgers.map((ledger) => [ledger, ledger.order]))
   world.trace(() => `drill: the store loses ${backup === null ? 'everything' : 'what is new'}`)
   faults.revert(backup)
   if (random.chance(0.3)) {
@@ -57,8 +60,7 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
     await world.pass(random.next() * 400)
     faults.revert(null)
   }
-  if (random.chance(0.15))
-    random.pick(random.pick(world.actors.filter((actor) => actor.awake)).followers).caller.clear()
+  if (random.chance(0.15)) random.pick(random.pick(writersOf(world)).followers).caller.clear()
   if (random.chance(0.5)) await work(world, workload, random.int(6))
   await converge(world, bound + settings.latency * 4)
   for (const { followers } of world.actors) for (const follower of followers) follower.heard = null
@@ -73,23 +75,31 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
 /** The store goes back to what it was just before a write, whose answer and news are under way: all agree all the same. */
 export async function abruptDrill(world: World, workload: Workload, faults: Faults): Promise<void> {
   const { random, ledgers } = world
-  const taken = () => [...ledgers.values()].reduce((sum, { order }) => sum + order, 0)
+  const taken = () => ledgers.reduce((sum, { order }) => sum + order, 0)
   const backup = faults.backUp()
   const before = taken()
-  workload.act()
+  if (random.chance(0.2)) random.pick(random.pick(writersOf(world)).followers).caller.clear()
+  else workload.act()
+  await world.pass(0)
+  // Some answers arrive when the replicas have seen the loss already.
+  const slowness = random.pick([0, 400])
+  for (const { wire } of world.actors) wire.slowness = slowness
   for (let i = 0; i < 50 && taken() === before; i++) await world.pass(1)
   await world.pass(random.next() * world.settings.latency)
   world.trace(() => 'drill: the store loses what it has just taken')
   faults.revert(backup)
   await work(world, workload, random.int(3))
+  if (slowness > 0) await world.pass(2 * slowness)
+  for (const { wire } of world.actors) wire.slowness = 0
   await converge(world, 20_000)
 }
 
 /** A link breaks while a write is under way, and returns soon: the write is sent again (W6). */
 export async function cutDrill(world: World): Promise<void> {
   const { random, settings } = world
-  const actor = random.pick(world.actors.filter(({ awake }) => awake))
-  random.pick(actor.followers).caller.set(random.pick(settings.keys), -100, null)
+  const actor = random.pick(writersOf(world))
+  const key = random.pick(settings.keys)
+  random.pick(actor.followers).caller.set(key, world.operations.item(key), null)
   await world.pass(random.next() * settings.latency)
   actor.cut()
   await world.pass(random.next() * 20)
@@ -97,19 +107,44 @@ export async function cutDrill(world: World): Promise<void> {
   await converge(world, 20_000)
 }
 
+/**
+ * The answer to a set is so late that another client has deleted the item meanwhile, and the replica has begun anew: the answer brings
+ * nothing back.
+ */
+export async function answerDrill(world: World): Promise<void> {
+  const { random, settings } = world
+  const [writer, other] = writersOf(world)
+  if (writer === undefined || other === undefined) return
+  const follower = random.pick(writer.followers)
+  const key = random.pick(settings.keys)
+  await world.pass(settings.latency * 2 + 1)
+  follower.caller.set(key, world.operations.item(key), null)
+  await world.pass(0)
+  writer.wire.slowness = 400
+  await world.pass(settings.latency + 1)
+  other.followers.find(({ collection }) => collection.name === follower.collection.name)?.caller.delete(key)
+  await world.pass(settings.latency * 2 + 1)
+  if (follower.expected !== 'idle') follower.unsubscribe()
+  follower.subscribe()
+  await world.pass(settings.latency * 2 + 500)
+  writer.wire.slowness = 0
+  await converge(world, 20_000)
+}
+
 /** A process is so late that a newer item arrives before it has told that the older one expired; its listener then leaves. */
 export async function lateDrill(world: World): Promise<void> {
   const { random, settings } = world
-  const [late, writer] = world.actors.filter(({ awake }) => awake)
+  const [writer] = writersOf(world)
+  const late = world.actors.find((actor) => actor.awake && actor !== writer)
   if (late === undefined || writer === undefined) return
   const follower = random.pick(late.followers)
   const key = random.pick(settings.keys)
   const ttl = 4 * settings.latency + 10
   const other = writer.followers.find(({ collection }) => collection.name === follower.collection.name)
-  other?.caller.set(key, -200, ttl)
+  other?.caller.set(key, world.operations.item(key), ttl)
   await world.pass(settings.latency * 2 + 1)
   late.stalled = true
-  other?.caller.set(key, -201, null)
+  other?.caller.set(key, world.operations.item(key), null)
   await world.pass(ttl)
   follower.mischief = () => {
     follower.mischief = null
@@ -122,6 +157,8 @@ export async function lateDrill(world: World): Promise<void> {
   if (follower.expected === 'idle') follower.subscribe()
   await converge(world, 20_000)
 }
+
+const writersOf = ({ actors }: World) => actors.filter(({ awake, rights }) => awake && rights !== 'readOnly')
 
 async function work(world: World, workload: Workload, count: number): Promise<void> {
   for (let i = 0; i < count && world.violation === null; i++) {
@@ -144,7 +181,7 @@ function checkKey(world: World, ledger: Ledger, key: string, taken: Taken | null
   } else if (item.v !== taken.v) {
     world.fail('K7', `${key} is ${item.v}, it was ${taken.v}`)
   } else if (
-    item.deadline < taken.deadline - 1 ||
+    item.deadline < Math.min(taken.deadline, ledger.find(item.revision, key)?.deadline ?? Infinity) - 1 ||
     item.deadline > taken.deadline + late + world.settings.latency * 8 + 10
   ) {
     world.fail('K7', `${key}=${item.v} expires at ${item.deadline}, it was to at ${taken.deadline}`)
@@ -157,4 +194,4 @@ function checkKey(world: World, ledger: Ledger, key: string, taken: Taken | null
  */
 const goneSince = (ledger: Ledger, key: string, order: number, now: number): boolean =>
   ledger.clearedAt > order ||
-  ledger.since(key, order).some(({ v, restored, deadline }) => !restored && (v === null || deadline <= now + 1))
+  ledger.since(key, order).some(({ v, how, deadline }) => how === 'write' && (v === null || deadline <= now + 1))

@@ -1,13 +1,13 @@
 /** What goes wrong in the world, and how all of it is put right again. */
 import type { HubSnapshot } from '../../src/transports/memory/hub'
 import type { Actor } from './actor'
-import type { Ledger, Taken } from './ledger'
+import type { Backup as Book, Judge } from './judge'
 import type { FaultName } from './settings'
 import type { World } from './world'
 
 interface Backup {
   readonly hub: HubSnapshot
-  readonly models: ReadonlyMap<Ledger, ReadonlyMap<string, Taken>>
+  readonly books: ReadonlyMap<Judge, Book>
 }
 
 export class Faults {
@@ -49,10 +49,14 @@ export class Faults {
       actor.heal()
       for (const follower of actor.followers) {
         follower.mischief = null
+        follower.observer.calm()
         if (actor.state === 'open' && follower.expected === 'idle') follower.subscribe()
       }
     }
-    if (!actors.some(({ state }) => state === 'open')) for (const f of this.#world.enter().followers) f.subscribe()
+    // Somebody must be there who may write.
+    while (!actors.some(({ state, rights }) => state === 'open' && rights !== 'readOnly')) {
+      for (const follower of this.#world.enter().followers) follower.subscribe()
+    }
   }
 
   #inject(name: FaultName, actor: Actor): void {
@@ -82,6 +86,10 @@ export class Faults {
         return
       case 'lose':
         return this.revert(null)
+      case 'loseBehind':
+        return this.revert(null, random.pick([1, 1000, 3_600_000, 80_000_000]))
+      case 'evict':
+        return hub.evict(random.pick(this.#world.settings.keys))
       case 'rollBack':
         if (this.#backup === null || random.chance(0.4)) this.#backup = this.backUp()
         else this.revert(this.#backup)
@@ -114,14 +122,14 @@ export class Faults {
   }
 
   backUp(): Backup {
-    const models = new Map<Ledger, ReadonlyMap<string, Taken>>()
-    for (const ledger of this.#world.ledgers.values()) models.set(ledger, new Map(ledger.model))
-    return { hub: this.#world.hub.snapshot(), models }
+    const books = new Map([...this.#world.judges.values()].map((judge) => [judge, judge.backUp()]))
+    return { hub: this.#world.hub.snapshot(), books }
   }
 
-  revert(backup: Backup | null): void {
-    for (const ledger of this.#world.ledgers.values()) ledger.revertTo(backup?.models.get(ledger) ?? new Map())
-    if (backup === null) this.#world.hub.lose()
+  /** The store goes back to a copy, or loses everything, with a clock that is behind by so many ms. */
+  revert(backup: Backup | null, clockBehind = 0): void {
+    for (const judge of this.#world.judges.values()) judge.revertTo(backup?.books.get(judge))
+    if (backup === null) this.#world.hub.lose({ clockBehind })
     else this.#world.hub.rollBack(backup.hub)
   }
 }

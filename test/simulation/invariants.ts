@@ -28,21 +28,27 @@ export async function converge(world: World, bound: number): Promise<number> {
   const start = time.now
   for (;;) {
     const different = differences(world)
-    if (different.length === 0 && world.calls.open.size === 0) break
+    if (different.length === 0 && openCalls(world).length === 0) break
     if (world.violation !== null) break
     if (time.now - start > bound) {
-      world.fail('K1', different[0] ?? `${[...world.calls.open][0]?.text} has not settled`)
+      world.fail('K1', different[0] ?? `${openCalls(world)[0]} has not settled`)
       break
     }
     await world.pass(25)
     checkStep(world)
   }
-  for (const ledger of world.ledgers.values()) ledger.compare()
+  for (const judge of world.judges.values()) judge.compare()
   for (const actor of actors) {
     if (actor.state === 'open' && actor.backlog.size > 0) world.fail('pending', `${actor.name} keeps writes waiting`)
   }
   return time.now - start
 }
+
+/** The texts of the calls that have not settled. */
+const openCalls = (world: World): string[] => [
+  ...[...world.calls.open].map(({ text }) => text),
+  ...world.actors.flatMap(({ followers }) => followers.flatMap(({ changer }) => [...changer.open])),
+]
 
 function differences(world: World): string[] {
   const patience = world.settings.latency + 3
@@ -59,8 +65,10 @@ export async function checkAlive(world: World): Promise<void> {
     if (actor.state !== 'open') continue
     const [follower] = actor.followers
     const count = Math.min(settings.maxPending, 20)
-    for (let i = 0; i < count; i++)
-      follower?.caller.set(settings.keys[i % settings.keys.length] as string, -1 - i, null)
+    for (let i = 0; i < count; i++) {
+      const key = settings.keys[i % settings.keys.length] as string
+      follower?.caller.set(key, world.operations.item(key), null)
+    }
     await world.pass(0)
   }
   await converge(world, settings.writeTimeout + 10_000)
@@ -68,14 +76,17 @@ export async function checkAlive(world: World): Promise<void> {
 
 /** Once the horizon is passed and somebody writes, the store keeps nothing of what is gone. */
 export async function checkHorizon(world: World): Promise<void> {
-  const [follower] = world.actors.find(({ state }) => state === 'open')?.followers ?? []
+  const [follower] =
+    world.actors.find(({ state, rights }) => state === 'open' && rights !== 'readOnly')?.followers ?? []
   if (follower === undefined) return
   await world.pass(world.settings.retention + 1)
   follower.caller.delete(world.settings.keys[0] as string)
   await converge(world, world.settings.writeTimeout + 10_000)
   const { now } = world.time
-  const kept = follower.ledger.stored.state.stored.filter(({ json, deadline }) => json === null && deadline < now - 100)
-  if (kept.length > 0) world.fail('X4', `the store still keeps marks of ${kept.map(({ key }) => key)}`)
+  const kept = world
+    .judgeOf(follower.id)
+    .stored.state.stored.filter(({ content, deadline }) => content.kind === 'tombstone' && deadline < now - 100)
+  if (kept.length > 0) world.fail('X4', `the store still keeps tombstones of ${kept.map(({ key }) => key)}`)
 }
 
 /** Everybody goes: nothing stays. */
@@ -86,5 +97,5 @@ export async function checkEnd(world: World): Promise<void> {
   for (const actor of world.actors) {
     if (actor.state !== 'closed') world.fail('W7', `${actor.name} is not closed`)
   }
-  for (const call of world.calls.open) world.fail('W6', `${call.text} never settled`)
+  for (const text of openCalls(world)) world.fail('W6', `${text} never settled`)
 }

@@ -1,11 +1,13 @@
 /** A hub, the processes around it, and time: everything in it is decided by the seed. */
-import type { Place } from '../../src/core/transport'
+import type { CollectionId } from '../../src/core/transport'
 import { MemoryHub } from '../../src/transports/memory/hub'
 import { Actor } from './actor'
 import { Calls } from './calls'
+import { Judge } from './judge'
 import { Ledger } from './ledger'
+import { Operations } from './operations'
 import { Random } from './random'
-import { chooseSettings, type WorldSettings } from './settings'
+import { chooseSettings, longRetention, type Rights, type WorldSettings } from './settings'
 import { jobs, VirtualTime } from './time'
 
 export interface Violation {
@@ -13,7 +15,8 @@ export interface Violation {
   readonly detail: string
 }
 
-const traceLength = 100
+/** How many of the last steps are shown. */
+const traceLength = Number(process.env.TRACE ?? 100)
 
 export class World {
   readonly seed: number
@@ -22,7 +25,9 @@ export class World {
   readonly time = new VirtualTime()
   readonly calls = new Calls(this.time)
   readonly hub: MemoryHub
-  readonly ledgers = new Map<string, Ledger>()
+  readonly operations = new Operations()
+  /** By collection. */
+  readonly judges = new Map<string, Judge>()
   readonly actors: Actor[] = []
   violation: Violation | null = null
   /** Since when there are no faults but those of drills. */
@@ -41,34 +46,45 @@ export class World {
     for (let i = 0; i < this.settings.clients; i++) this.enter()
   }
 
+  /** All replicas restore, and nothing is ever forgotten: none may go back to an older version, whatever the store loses. */
+  get isStrict(): boolean {
+    const { policies, rights, retention } = this.settings
+    return !(policies as readonly string[]).includes('accept') && rights.length === 1 && retention > longRetention
+  }
+
   /** One more process. */
   enter(): Actor {
-    const { policies } = this.settings
+    const { policies, rights } = this.settings
     const name = String.fromCharCode(65 + (this.#made % 26)) + (this.#made >= 26 ? Math.floor(this.#made / 26) : '')
-    const actor = new Actor(this, name, policies[this.#made++ % policies.length] as 'restore' | 'accept')
+    const i = this.#made++
+    const policy = policies[i % policies.length] as 'restore' | 'accept'
+    const actor = new Actor(this, name, policy, rights[i % rights.length] as Rights)
     this.actors.push(actor)
     return actor
   }
 
-  ledgerOf = (place: Place): Ledger => {
-    let ledger = this.ledgers.get(place.collection)
-    if (ledger === undefined) {
-      const { retention } = this.settings
-      ledger = new Ledger(this.hub.collection(place), this.time, this.calls, retention, (...why) => this.fail(...why))
-      this.ledgers.set(place.collection, ledger)
+  judgeOf(id: CollectionId): Judge {
+    let judge = this.judges.get(id.collection)
+    if (judge === undefined) {
+      judge = new Judge(this, this.hub.collection(id), new Ledger(this.time))
+      this.judges.set(id.collection, judge)
     }
-    return ledger
+    return judge
+  }
+
+  get ledgers(): Ledger[] {
+    return [...this.judges.values()].map(({ ledger }) => ledger)
   }
 
   /** What is violated first counts; nothing is thrown, since listeners may throw. */
   fail(invariant: string, detail: string): void {
     if (this.violation !== null) return
-    this.violation = { invariant, detail }
     this.trace(() => `VIOLATED ${invariant}: ${detail}`)
+    this.violation = { invariant, detail }
   }
 
   trace(line: () => string): void {
-    if (this.#lines === null) return
+    if (this.#lines === null || this.violation !== null) return
     this.#lines.push(`${this.step} ${this.time.now.toFixed(2)} ${line()}`)
     if (this.#lines.length > traceLength) this.#lines.shift()
   }

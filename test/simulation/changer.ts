@@ -1,0 +1,127 @@
+/** The calls of one user on one collection that take several steps: each step is judged as it takes effect, and here what the call says in the end. */
+import type { MemisError } from '../../src/core/errors'
+import type { Follower } from './follower'
+import type { Item, Operation } from './operations'
+import type { World } from './world'
+
+type Current = Readonly<Item> | undefined
+
+export class Changer {
+  /** Calls that have not settled. */
+  readonly open = new Set<string>()
+  readonly #world: World
+  readonly #follower: Follower
+
+  constructor(world: World, follower: Follower) {
+    this.#world = world
+    this.#follower = follower
+  }
+
+  /** Writes new contents, at times none, the same or nothing; or the function throws. */
+  update(key: string, ttlMs: number | 'keep', what: 'item' | 'same' | 'nothing' | 'throw'): void {
+    const { operations } = this.#world
+    const operation = operations.change('update', key, `update of ${key}: ${what}`)
+    const { v } = operation
+    const change = (current: Current) => {
+      operation.base = current ?? null
+      if (what === 'throw') throw new Error('mischief')
+      if (what === 'same') return current
+      return what === 'nothing' ? undefined : { k: key, v, t: v }
+    }
+    const options = ttlMs === 'keep' ? {} : { ttl: ttlMs / 1000 }
+    const order = this.#follower.ledger.order
+    this.#run(operation, this.#follower.collection.update(key, change, options), (item: Current) => {
+      if (what === 'same') return item?.v === operation.base?.v
+      if (what === 'nothing') return item === undefined && this.#wasAbsent(key, order)
+      return item?.v === v && operation.taken.length > 0
+    })
+  }
+
+  patch(key: string): void {
+    const operation = this.#world.operations.change('patch', key, `patch of ${key}`)
+    const order = this.#follower.ledger.order
+    const wasAbsent = !this.#follower.shadow.has(key)
+    this.#run(operation, this.#follower.collection.patch(key, { v: operation.v }), (isDone: boolean) =>
+      isDone ? operation.taken.length > 0 : wasAbsent || this.#wasAbsent(key, order),
+    )
+  }
+
+  increment(key: string): void {
+    const { operations, random } = this.#world
+    const operation = operations.increment(key, `increment of ${key}`, random.next())
+    const { ledger, collection } = this.#follower
+    const { order } = ledger
+    this.#run(operation, collection.increment(key, 'v', operation.v), (sum: number) => {
+      const isThere = ledger.since(key, order).some(({ how, v }) => how === 'write' && v === sum)
+      return isThere && operation.taken.length > 0
+    })
+  }
+
+  /** The contents stay, which is judged as it takes effect, and the ttl is new. */
+  touch(key: string, ttlMs: number): void {
+    const { collection, ledger, shadow } = this.#follower
+    const { order } = ledger
+    const wasAbsent = !shadow.has(key)
+    const text = `touch ${key} ttl ${ttlMs}`
+    this.#run({ key, text, taken: [] }, collection.touch(key, ttlMs / 1000), (isDone: boolean) => {
+      const isTouched = ledger
+        .since(key, order)
+        .some(({ how, v, at, deadline }) => how === 'write' && v !== null && deadline === Math.ceil(at + ttlMs))
+      return isDone ? isTouched : wasAbsent || this.#wasAbsent(key, order)
+    })
+  }
+
+  setMany(items: ReadonlyMap<string, Item>, ttlMs: number | null): void {
+    const text = `setMany of ${[...items].map(([key, { v }]) => `${key}=${v}`)}`
+    const options = ttlMs === null ? {} : { ttl: ttlMs / 1000 }
+    // Each of its writes is judged by itself.
+    this.#run({ key: null, text, taken: [] }, this.#follower.collection.setMany(items, options), () => true)
+  }
+
+  replaceAll(items: ReadonlyMap<string, Item>): void {
+    const { collection, ledger } = this.#follower
+    const { order } = ledger
+    const text = `replaceAll by ${[...items].map(([key, { v }]) => `${key}=${v}`)}`
+    const fresh = [...items].filter(([key, { v, t }]) => !ledger.had(key, v, t)).map(([key]) => key)
+    this.#run({ key: null, text, taken: [] }, collection.replaceAll(items), ({ set, unchanged }) => {
+      const areWritten = fresh.every((key) => ledger.writtenSince(key, order))
+      return areWritten && set >= fresh.length && set + unchanged === items.size
+    })
+  }
+
+  #run<R>(
+    { text, key, taken }: Pick<Operation, 'text' | 'taken'> & { key: string | null },
+    promise: Promise<R>,
+    isRight: (result: R) => boolean,
+  ): void {
+    const { ledger, name } = this.#follower
+    const { order } = ledger
+    const shown = `${name} ${text}`
+    this.open.add(shown)
+    this.#world.trace(() => shown)
+    promise.then(
+      (result) => {
+        this.open.delete(shown)
+        this.#world.trace(() => `${shown}: ${JSON.stringify(result)}`)
+        if (!isRight(result) && ledger.lostAt <= order)
+          this.#follower.fail('C5', `${shown} gave ${JSON.stringify(result)}`)
+      },
+      (error: MemisError) => {
+        this.open.delete(shown)
+        this.#world.trace(() => `${shown}: ${error.message}`)
+        const isTaken = taken.some((each) => each > ledger.lostAt)
+        if (error.stored === 'no' && isTaken) this.#follower.fail('refused', `${shown} took effect`)
+        if (error.message === 'mischief' && taken.length > 0) this.#follower.fail('C4', `${shown} wrote and threw`)
+        if (error.code === 'NOT_FOUND' && this.#follower.expected === 'live' && key !== null)
+          if (!this.#wasAbsent(key, order)) this.#follower.fail('C5', `${shown} found nothing`)
+        if (error.code === 'CONFLICT') this.#follower.fail('C4', `${shown}: ${error.message}`)
+      },
+    )
+  }
+
+  /** Whether there may have been no item since that point, or the replica knew of none. */
+  #wasAbsent(key: string, order: number): boolean {
+    const { ledger, shadow } = this.#follower
+    return !shadow.has(key) || ledger.explains(key, null, order)
+  }
+}

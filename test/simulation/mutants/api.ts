@@ -1,0 +1,139 @@
+/** Faults of what is built on a condition, and of the ways to follow a collection beside its events. */
+import { faultsIn, type Mutant } from './mutate'
+
+export const ofTheApi: readonly Mutant[] = [
+  ...faultsIn('src/core/conditional.ts', {
+    'touch forgets the ttl': [
+      'Conditional.touch',
+      'this.#write(key, item, revision, ttlMs)',
+      "this.#write(key, item, revision, 'keep')",
+    ],
+    'touch writes without a condition': [
+      'Conditional.touch',
+      'this.#write(key, item, revision, ttlMs)',
+      'this.#write(key, item, undefined as never, ttlMs)',
+    ],
+    'touch believes a conflict': ['Conditional.touch', "'item' in stored", 'true'],
+    'an update writes without a condition': [
+      'Conditional.#write',
+      "({ kind: 'set', key, item, ttlMs, if: revision })",
+      "{ kind: 'set', key, item, ttlMs }",
+    ],
+    'an update deletes without a condition': [
+      'Conditional.#write',
+      "({ kind: 'delete', key, if: revision })",
+      "{ kind: 'delete', key }",
+    ],
+    'an update is made of the old item after a conflict': [
+      'Conditional.update',
+      'version = versionOf<T>(stored.conflict)',
+      'version = { ...versionOf<T>(stored.conflict), item: version.item }',
+    ],
+    'an update writes although nothing is new': [
+      'Conditional.update',
+      'if (next === version.item) return version.item',
+      '',
+    ],
+    'a conflict ends an update': [
+      'Conditional.update',
+      "if ('item' in stored) return stored.item",
+      'return (stored as { item: never }).item',
+    ],
+    'an evicted item is something to change': [
+      'versionOf',
+      'entry === null || entry.item === null || entry.isLost',
+      'entry === null || entry.item === null',
+    ],
+    'a delay outlasts its client': ['delay', 'client.delays.add(end)', ''],
+    'updates of a key do not wait for each other': [
+      'Conditional.#inTurn',
+      '(this.#turns.get(key) ?? Promise.resolve()).then(run, run)',
+      'run()',
+    ],
+  }),
+  ...faultsIn('src/core/replica.ts', {
+    'the condition of a write follows the replica': [
+      'Replica.describe',
+      '({ revision: { epoch, n }, leftMs: $ })',
+      '{ revision: known.revision, leftMs: $ }',
+    ],
+  }),
+  ...faultsIn('src/core/collection.ts', {
+    'a transaction is split': [
+      'Collection.transaction',
+      "if (writes.length > 0) await this.#send({ kind: 'transaction', writes })",
+      'await this.#sendAll(writes)',
+    ],
+    'a patch takes the ttl away': ['Collection.patch', "'keep'", 'null'],
+    'a patch keeps nothing': ['Collection.patch', 'item && $', 'item && (fields as DeepReadonly<T>)'],
+    'an increment adds to what it added': ['Collection.increment', 'value + by', 'value + by + sum'],
+    'replaceAll leaves what is not wanted': [
+      'Collection.replaceAll',
+      '[...sent.map($$), ...deletes]',
+      'sent.map((key) => writes.get(key) as KeyWrite)',
+    ],
+    'setMany does not wait for its writes': [
+      'Collection.setMany',
+      'await this.#sendAll(writes)',
+      'this.#sendAll(writes).catch(() => {})',
+    ],
+  }),
+  ...faultsIn('src/core/bulk.ts', {
+    'a check of what is written is no condition': ['TransactionBuilder.writes', 'condition === undefined', 'true'],
+    'a transaction forgets its checks': [
+      'TransactionBuilder.writes',
+      "writes.push({ kind: 'check', key, if: condition })",
+      '',
+    ],
+    'replaceAll takes all for different': ['differences', 'equalItems($$)', 'false'],
+  }),
+  ...faultsIn('src/core/stream.ts', {
+    'changes drops a delete': [
+      'ChangeStream.push',
+      'unread !== undefined && previous === undefined && $',
+      'unread !== undefined && $',
+    ],
+    'changes gives what was never there': ['ChangeStream.push', 'if (!isNothing) $', '$'],
+    'changes are not merged': [
+      'ChangeStream.push',
+      'unread === undefined ? change : { ...change, previous }',
+      'change',
+    ],
+    'changes loses what was not read': [
+      'ChangeStream.push',
+      'this.#wake()',
+      'if (this.#state.kind === "waiting") this.#wake(); else this.#pending.delete(key)',
+    ],
+    'whoever waits for a change is not woken': ['ChangeStream.#wake', 'resolve()', ''],
+    'the stream outlasts the subscription': ['ChangeStream.end', "if (state.kind === 'waiting') state.resolve()", ''],
+    'watch tells the item that is gone': [
+      'itemAfter',
+      "change.kind === 'set' ? change.item : undefined",
+      'change.item',
+    ],
+    'watch knows no prefixes': ['Watchers.of', 'key.startsWith(prefix)', 'key === prefix'],
+  }),
+  ...faultsIn('src/core/following.ts', {
+    'changes begins with nothing': [
+      'Following.changes',
+      "stream.push({ kind: 'set', key, item, previous: undefined, revision, cause: 'snapshot' })",
+      '',
+    ],
+    'waitFor does not look at what is there': [
+      'Following.waitFor',
+      'if (whole === undefined) probe(items.get(key)) else $',
+      'if (whole !== undefined) $',
+    ],
+    'waitFor gives what it was not asked for': [
+      'Following.waitFor',
+      'if (predicate(item)) settle(item)',
+      'settle(item)',
+    ],
+    'reached is not asked again': ['Following.reached', 'this.#proofChecks.add(check)', ''],
+    'reached says so at once': ['Following.reached', 'compare(wanted, replica.cursor) <= 0', 'true'],
+    'watchers are told after unsubscribe': ['Following.tell', 'isSubscribed()', 'true'],
+  }),
+  ...faultsIn('src/core/outcomes.ts', {
+    'a conflict counts as accepted': ['settle', "has(outcome, 'conflict')", 'false'],
+  }),
+]
