@@ -1,17 +1,16 @@
-/** What the store may hold in the end, by the journals of all who wrote. */
+/** What the store may hold in the end, judged by the journals of all writers. See shared.ts for the shared items. */
 import type { Mode } from './follower'
 import type { Item } from './item'
 import type { Entry } from './journal'
 
-/** Who wrote, and what is known of it. */
 export interface Writer {
   readonly name: string
   readonly entries: readonly Entry[]
-  /** It was killed, or gave up its replica for a while: what it alone knew it cannot put back. */
+  /** It was killed, or its replica was emptied: it cannot restore what it alone knew. */
   readonly forgetful: boolean
 }
 
-/** Deadlines are judged with so many ms of grace: what was put back lives a little longer. */
+/** Deadlines are judged with so many ms of grace: a restored item lives a little longer. */
 const grace = 3000
 
 export class Book {
@@ -19,20 +18,20 @@ export class Book {
   readonly #mode: Mode
   readonly #lossy: boolean
 
-  /** `losses`: how often the store lost what it held. */
+  /** `losses`: how often the store lost everything. */
   constructor(writers: readonly Writer[], mode: Mode, losses: number) {
     this.#writers = writers
     this.#mode = mode
     this.#lossy = losses > 0
   }
 
-  /** The keys of a collection that were ever written, whoever did. */
+  /** The keys of a collection that anybody ever wrote. */
   keys(collection: string): Set<string> {
     const all = this.#writers.flatMap(({ entries }) => entries.filter((entry) => entry.collection === collection))
     return new Set(all.map(({ key }) => key).filter((key) => key !== ''))
   }
 
-  /** Why the store cannot hold that under that key, or null. */
+  /** Why the store cannot hold this item under that key, or null. */
   contradiction(collection: string, key: string, item: Item | undefined, now: number): string | null {
     const possible = new Set<string>()
     for (const writer of this.#writers) {
@@ -44,15 +43,15 @@ export class Book {
     return possible.has(is) ? null : `${key} is ${is}, must be ${[...possible].join(' or ')}`
   }
 
-  /** What one writer may have left of a key; empty where it wrote nothing that counts. */
+  /** What one writer may have left under a key; empty if it wrote nothing there. */
   #finals({ name, entries, forgetful }: Writer, collection: string, key: string, now: number): string[] {
     const own = entries.filter((each) => each.collection === collection && (each.key === key || each.kind === 'clear'))
-    const acknowledged = own.findLastIndex(({ outcome }) => outcome === 'ok')
-    // What it alone knew may be lost with it: then, anything that was ever stored is as good.
+    const accepted = own.findLastIndex(({ outcome }) => outcome === 'ok')
+    // What it alone knew may be lost with it: then anything that was ever stored is possible.
     const isLost = this.#lossy && forgetful
     const candidates = own.filter(({ outcome }, i) => {
       if (outcome === 'no') return false
-      return isLost || i === acknowledged || (i > acknowledged && outcome !== 'ok')
+      return isLost || i === accepted || (i > accepted && outcome !== 'ok')
     })
     const finals = candidates.flatMap((entry) => {
       if (entry.kind !== 'set') return ['absent']
@@ -62,14 +61,15 @@ export class Book {
       if (now < at + ttl - 5) return [item]
       return outcome === 'ok' && now > settledAt + ttl + grace ? ['absent'] : [item, 'absent']
     })
-    if (acknowledged === -1 || isLost) finals.push('absent')
+    if (accepted === -1 || isLost) finals.push('absent')
     return own.length === 0 ? [] : finals
   }
 
-  /** Why an item that was seen cannot have been, or null. */
+  /** Why an item that was seen should not have been, or null. */
   strangeness(seen: string): string | null {
     const [, by = '', n] = /^(.*) (\d+)$/.exec(seen) ?? []
-    const entry = this.#writers.find(({ name }) => name === by)?.entries.find((each) => each.n === Number(n))
+    const writer = this.#writers.find(({ name }) => name === by)
+    const entry = writer?.entries.find((each) => each.collection !== 'shared' && each.n === Number(n))
     if (entry === undefined) return `item ${n} of ${by} was seen, and never written`
     return entry.outcome === 'no' ? `${by}: ${entry.key} ${n} was seen, and refused as not stored` : null
   }

@@ -1,4 +1,4 @@
-/** A process that has nothing to live for but a member: it answers what it is asked, and ends by itself once all is closed. */
+/** A process with nothing but a member: answers requests, and ends by itself once the member is closed. */
 import { Member, type Spec } from './member'
 import { serve } from './process'
 

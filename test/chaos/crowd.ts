@@ -1,4 +1,4 @@
-/** A process of many clients, each with a replica of the same collection: see hundred.slow.ts. */
+/** A process with many clients, each with a replica of the same collection: see hundred.slow.ts. */
 import { createHash } from 'node:crypto'
 import { type Client, type Collection, createClient } from '../../src'
 import { serve } from './process'
@@ -11,7 +11,7 @@ serve({
   async start({ count, options }: { count: number; options: object }) {
     for (let i = 0; i < count; i++) {
       const client = createClient(options as { transport: 'memory' })
-      client.on('error', () => {}) // the outage is told; all else shows in what is held
+      client.on('error', () => {}) // the outage; other faults show in the contents
       const collection = client.database('chaos').collection<object>('items')
       collection.on('ready', () => void readies.push(Date.now()))
       clients.push(client)
@@ -19,12 +19,12 @@ serve({
     }
     await Promise.all(collections.map((collection) => collection.subscribe()))
   },
-  /** How many are live, and what they hold: each state of the contents once. */
+  /** How many are live, and the digests of their contents, each once. */
   status: () => ({
     live: collections.filter(({ freshness }) => freshness.state === 'live').length,
     digests: [...new Set(collections.map(digestOf))],
   }),
-  /** When each became ready since this was asked last (ms since 1970). */
+  /** When replicas became ready since the last call (ms since 1970). */
   readies() {
     const told = readies
     readies = []

@@ -1,4 +1,4 @@
-/** What is done to the world. Each fault has a beginning and an end; after it, everything is as it should be. */
+/** The faults. Each has a beginning and an end, after which the world works again. */
 import type { Direction, TcpProxy } from '../support/proxy'
 import type { Forked } from './handle'
 import type { World } from './world'
@@ -12,7 +12,7 @@ export interface Fault {
 interface Kind {
   readonly name: string
   readonly weight: number
-  /** It takes the server away, so that nothing else can be done to it meanwhile. */
+  /** The server is away meanwhile: nothing else can be done to it. */
   readonly takesServer?: boolean
   make(world: World): Omit<Fault, 'name'> | undefined
 }
@@ -66,6 +66,7 @@ function kinds(world: World): Kind[] {
         end: () => store.restart(),
       }),
     },
+    ...(mode === 'lost' ? [olderCopy(world)] : []),
     {
       name: 'client stopped (SIGSTOP)',
       weight: 8,
@@ -77,7 +78,7 @@ function kinds(world: World): Kind[] {
       },
     },
     {
-      name: 'client killed (SIGKILL), another comes',
+      name: 'client killed (SIGKILL), another one starts',
       weight: 4,
       make: () => {
         const member = world.take(({ handle }) => handle.isForked)
@@ -86,7 +87,7 @@ function kinds(world: World): Kind[] {
       },
     },
     {
-      name: 'client closed, another comes',
+      name: 'client closed, another one starts',
       weight: 4,
       make: () => {
         const member = world.take(() => true)
@@ -95,7 +96,7 @@ function kinds(world: World): Kind[] {
       },
     },
     {
-      name: 'collections subscribed anew',
+      name: 'unsubscribed and subscribed again',
       weight: 4,
       make: () => {
         const member = world.take(() => true)
@@ -104,7 +105,7 @@ function kinds(world: World): Kind[] {
         return { begin: () => member.handle.resubscribe(), end: nothing }
       },
     },
-    ...store.mischiefs
+    ...store.instantFaults
       .filter(({ loses }) => !loses || mode !== 'kept')
       .map(({ name, loses, run }) => ({
         name,
@@ -120,7 +121,26 @@ function kinds(world: World): Kind[] {
   ]
 }
 
-/** Some faults that can be there together, in the order in which they begin. */
+/** What was written since the copy is lost. */
+function olderCopy(world: World): Kind {
+  let restore = async () => {}
+  return {
+    name: 'server replaced by an older copy',
+    weight: 10,
+    takesServer: true,
+    make: () => ({
+      async begin() {
+        restore = await world.store.backUp()
+      },
+      async end() {
+        world.rollbacks++
+        await restore()
+      },
+    }),
+  }
+}
+
+/** Chooses faults that can exist together, in the order in which they begin. */
 export function choose(world: World, count: number): Fault[] {
   const { random } = world
   const all = kinds(world)
@@ -133,12 +153,12 @@ export function choose(world: World, count: number): Fault[] {
     if (fault === undefined) break
     faults.push({ kind, fault: { name: kind.name, ...fault } })
   }
-  // What takes the server away comes last: the others may need it.
+  // A fault that takes the server away begins last: the others may need the server.
   faults.sort((a, b) => Number(a.kind.takesServer ?? false) - Number(b.kind.takesServer ?? false))
   return faults.map(({ fault }) => fault)
 }
 
-/** Of one member, or of some. */
+/** Harms the links of one member, or of two. */
 function onProxies(world: World, harm: (proxy: TcpProxy) => void): Omit<Fault, 'name'> | undefined {
   const proxies: TcpProxy[] = []
   for (let i = 1 + world.random.int(2); i > 0; i--) {
@@ -150,7 +170,7 @@ function onProxies(world: World, harm: (proxy: TcpProxy) => void): Omit<Fault, '
   return {
     begin: () => proxies.forEach(harm),
     end() {
-      // What was held back is lost, or goes on its way.
+      // Data that was held back is lost, or forwarded.
       if (cutFirst) for (const proxy of proxies) proxy.cut()
       return heal(proxies)
     },

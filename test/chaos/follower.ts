@@ -1,59 +1,53 @@
 /** One replica as its user sees it: replays its events into a map, and checks each of them as it comes. */
 import { isDeepStrictEqual } from 'node:util'
-import type { Collection } from '../../src'
-import type { ChangeInfo } from '../../src/core/replica'
-import type { FreshnessState, ReadyInfo } from '../../src/core/subscription'
+import type { Change, Collection, FreshnessState, ReadyInfo } from '../../src'
+import { precedes } from '../../src/core/history'
 import { revisionOf } from '../support/revisions'
-import { type Item, isGenuine, isSteady, ownerOf } from './item'
 
-/** What the store may do in this run. `kept`: it loses nothing; `lost`: it does, and replicas put it back; `accept`: they do not. */
+/** What the store may do in this run. `kept`: it loses nothing. `lost`: it loses everything now and then, and replicas restore it. `accept`: they do not. */
 export type Mode = 'kept' | 'lost' | 'accept'
 
 export type Fail = (invariant: string, detail: string) => void
 
-/** By so many ms, an expiry may seem early: the store's clock and ours are cut to whole ms each. */
-const clockSlack = 3
+export interface FollowerOptions {
+  readonly name: string
+  readonly mode: Mode
+  readonly fail: Fail
+}
 
-export class Follower {
-  readonly collection: Collection<Item>
-  /** The items that were ever visible, as `writer n`. */
-  readonly seen = new Set<string>()
+export class Follower<T extends object> {
+  readonly collection: Collection<T>
   expected: FreshnessState = 'idle'
   events = 0
-  readies = 0
-  /** What all the `ready` told together. */
+  /** Sums over all `ready` events. */
   lost = 0
   restored = 0
+  protected readonly mode: Mode
   /** The events, replayed. */
-  readonly #shadow = new Map<string, Readonly<Item>>()
-  readonly #newest = new Map<string, { epoch: string; n: number }>()
-  /** The number of the last item that was seen of a key that one alone writes. */
-  readonly #last = new Map<string, number>()
-  /** The last few events of each key, for whoever looks for the reason. */
+  protected readonly shadow = new Map<string, unknown>()
+  /** The revision of the last event of each key. */
+  readonly #newest = new Map<string, string>()
+  /** The last few events of each key, for reports. */
   readonly #history = new Map<string, string[]>()
   readonly #name: string
-  readonly #mode: Mode
   readonly #fail: Fail
-  readonly #mayRepeat: boolean
-  #first = true
+  #isFirst = true
 
-  /** `mayRepeat`: the store knows a write that is given again only as long as what it wrote is there. */
-  constructor(collection: Collection<Item>, mode: Mode, name: string, mayRepeat: boolean, fail: Fail) {
+  constructor(collection: Collection<T>, { name, mode, fail }: FollowerOptions) {
     this.collection = collection
-    this.#mayRepeat = mayRepeat
-    this.#mode = mode
-    this.#name = name
+    this.mode = mode
+    this.#name = `${name}/${collection.name}`
     this.#fail = fail
-    collection.on('set', (key, item, info) => this.#set(key, item, info))
-    collection.on('expire', (key, last, info) => this.#gone('expire', key, last, info))
-    collection.on('delete', (key, last, info) => this.#gone('delete', key, last, info))
+    collection.on('set', (_, __, change) => this.#set(change))
+    collection.on('expire', (_, last, change) => this.#gone(last, change))
+    collection.on('delete', (_, last, change) => this.#gone(last, change))
     collection.on('ready', (info) => this.#ready(info))
     collection.on('stale', () => this.#stale())
   }
 
   subscribe(): Promise<void> {
     this.expected = 'syncing'
-    this.#first = true
+    this.#isFirst = true
     return this.collection.subscribe()
   }
 
@@ -62,117 +56,107 @@ export class Follower {
     this.ended()
   }
 
-  /** Nothing is told from now on. */
+  /** From now on no event may come. */
   ended(): void {
     this.expected = 'idle'
-    this.#shadow.clear()
+    this.shadow.clear()
     this.#newest.clear()
-    this.#last.clear()
   }
 
-  /** What was last told of a key. */
+  /** The last events of a key. */
   historyOf(key: string): string {
-    return this.#history.get(key)?.join(', ') ?? 'nothing was told of it'
+    return this.#history.get(key)?.join(', ') ?? 'there was no event of it'
   }
 
-  /** The events, replayed, must be the replica. */
+  /** The replayed events must be the replica. */
   check(): void {
     const { state } = this.collection.freshness
-    if (state !== this.expected) this.#wrong('K6', `freshness is ${state}, the events say ${this.expected}`)
+    if (state !== this.expected) this.wrong('K6', `freshness is ${state}, the events say ${this.expected}`)
     if (this.expected === 'idle') return
-    const held = new Map(this.collection)
-    if (held.size !== this.#shadow.size) this.#wrong('E2', `holds ${held.size}, by its events ${this.#shadow.size}`)
-    for (const [key, item] of this.#shadow) {
-      if (held.get(key) !== item) this.#wrong('E2', `${key} is ${held.get(key)?.n}, by its events ${item.n}`)
+    if (this.collection.size !== this.shadow.size) {
+      this.wrong('E2', `holds ${this.collection.size} items, by its events ${this.shadow.size}`)
+    }
+    for (const [key, item] of this.shadow) {
+      if (this.collection.get(key) !== item) this.wrong('E2', `${key} is another item than its events say`)
     }
   }
 
-  #set(key: string, item: Readonly<Item>, info: ChangeInfo<Item>): void {
-    this.#told('set', key, item, info)
-    if (this.collection.get(key) !== item) this.#wrong('E2', `in its event, ${key} is not yet the item`)
-    if (isDeepStrictEqual(item, info.previous)) this.#wrong('E3', `${key} was told, though it is as before`)
-    if (!isGenuine(key, item)) this.#wrong('invented', `${key} is ${JSON.stringify(item)}, which nobody wrote`)
-    const owner = ownerOf(key)
-    if (owner !== undefined && owner !== item.by) this.#wrong('invented', `${key} is of ${item.by}`)
-    if (owner !== undefined && this.#mode === 'kept') {
-      const last = this.#last.get(key) ?? -1
-      const isRepeated = this.#mayRepeat && item.n === last && item.ttl !== null && !this.#shadow.has(key)
-      if (item.n <= last && !isRepeated)
-        this.#wrong('K1', `${key} went from item ${last} back to ${item.n}: ${this.historyOf(key)}`)
-      this.#last.set(key, item.n)
-    }
-    this.seen.add(`${item.by} ${item.n}`)
-    this.#rises(key, info.revision, true)
-    this.#shadow.set(key, item)
+  /** Called for each set event that has passed the general checks, before the shadow changes. */
+  protected onSet(_change: Change<T>): void {}
+
+  /** Called for each expire or delete event, as above. `isOfVersion`: it ends the very version that the last event named. */
+  protected onGone(_change: Change<T>, _isOfVersion: boolean): void {}
+
+  protected wrong(invariant: string, detail: string): void {
+    this.#fail(invariant, `${this.#name}: ${detail}`)
   }
 
-  #gone(event: 'expire' | 'delete', key: string, last: Readonly<Item>, info: ChangeInfo<Item>): void {
-    this.#told(event, key, last, info)
-    if (this.collection.has(key)) this.#wrong('E2', `in its ${event} event, ${key} is still there`)
-    if (!this.#shadow.has(key)) this.#wrong('E2', `${event} of ${key}, which was not there`)
-    if (last !== this.#shadow.get(key)) this.#wrong('E1', `${event} of ${key}: last is not what get gave`)
-    if (event === 'delete' && isSteady(key) && this.#mode !== 'accept') {
-      this.#wrong('false delete', `${key}, which nobody ever deleted: ${this.historyOf(key)}`)
+  #set(change: Change<T>): void {
+    const { key, item, previous, cause } = change
+    this.#note(change)
+    if (this.collection.get(key) !== item) this.wrong('E2', `in its event, ${key} is not yet the item`)
+    if (isDeepStrictEqual(item, previous)) this.wrong('E3', `${key} was emitted, though it is as before`)
+    if (cause === (this.expected === 'syncing' ? 'resync' : 'snapshot')) {
+      this.wrong('E4', `the cause of ${key} is ${cause} while ${this.expected}`)
     }
-    // Else it is of a later item that this replica never had, and that has expired by now.
-    if (event === 'expire' && this.#numberOf(key) === info.revision) {
-      const left = last.ttl === null ? Infinity : last.at + last.ttl - Date.now()
-      if (left > clockSlack) this.#wrong('X1', `${key} expired ${left} ms too early: ${this.historyOf(key)}`)
-    }
-    this.#rises(key, info.revision, false)
-    this.#shadow.delete(key)
+    this.#rises(change)
+    this.onSet(change)
+    this.shadow.set(key, item)
   }
 
-  #told(event: string, key: string, item: Readonly<Item>, info: ChangeInfo<Item>): void {
+  #gone(last: unknown, change: Change<T>): void {
+    const { key, kind, revision } = change
+    this.#note(change)
+    if (this.collection.has(key)) this.wrong('E2', `in its ${kind} event, ${key} is still there`)
+    if (!this.shadow.has(key)) this.wrong('E2', `${kind} of ${key}, which was not there`)
+    if (last !== this.shadow.get(key)) this.wrong('E1', `${kind} of ${key}: last is not what get returned`)
+    const isOfVersion = this.#newest.get(key) === revision
+    this.#rises(change)
+    this.onGone(change, isOfVersion)
+    this.shadow.delete(key)
+  }
+
+  #note({ kind, key, previous, revision, cause }: Change<T>): void {
     this.events++
     const history = this.#history.get(key) ?? []
     this.#history.set(key, history)
-    history.push(`${Date.now() % 100_000} ${event} ${item.by} ${item.n} ${info.revision} ${info.cause}`)
+    history.push(`${Date.now() % 100_000} ${kind} ${revision} ${cause}`)
     if (history.length > 6) history.shift()
-    if (this.expected === 'idle') this.#wrong('R3', `${event} of ${key} after it was unsubscribed`)
-    if (info.previous !== this.#shadow.get(key)) this.#wrong('E1', `${event} of ${key}: previous is another`)
-    const cause = this.expected === 'syncing' ? 'resync' : 'snapshot'
-    if (event === 'set' && info.cause === cause) this.#wrong('E4', `${key}: ${cause} while ${this.expected}`)
+    if (this.expected === 'idle') this.wrong('R3', `${kind} of ${key} after it was unsubscribed`)
+    if (previous !== this.shadow.get(key)) this.wrong('E1', `${kind} of ${key}: previous is another item`)
+    if (cause === 'stale' && this.expected === 'live') this.wrong('E7', `${kind} of ${key}: stale while live`)
   }
 
-  /** Numbers of a key rise within an epoch; of what is gone, it may be the item's own. */
-  #rises(key: string, revision: string, strictly: boolean): void {
-    const { epoch, n } = revisionOf(revision)
-    // What is in doubt after a loss has no number until the store has it again.
-    if (n === 0) return void this.#newest.delete(key)
-    const newest = this.#newest.get(key)
-    if (newest?.epoch === epoch && (n < newest.n || (strictly && n === newest.n))) {
-      this.#wrong('K1', `${key} went from ${newest.n} back to ${n}: ${this.historyOf(key)}`)
+  /** Revisions of a key rise. What is gone may name the version that has ended. */
+  #rises({ kind, key, revision, cause }: Change<T>): void {
+    const before = this.#newest.get(key)
+    if (before !== undefined) {
+      const [older, newer] = [revisionOf(before), revisionOf(revision)]
+      const isBack = precedes(newer, older) || (kind === 'set' && before === revision)
+      if (isBack) this.wrong('K1', `${key} went from ${before} back to ${revision}: ${this.historyOf(key)}`)
     }
-    this.#newest.set(key, { epoch, n })
-  }
-
-  #numberOf(key: string): string | undefined {
-    const newest = this.#newest.get(key)
-    return newest && `${newest.epoch}.${newest.n}`
+    // A store that lost an item says nothing newer of it by not having it: another replica may restore it.
+    const isByDefault = kind === 'delete' && cause === 'resync' && this.mode !== 'kept'
+    if (isByDefault) this.#newest.delete(key)
+    else this.#newest.set(key, revision)
   }
 
   #ready({ cause, size, lost, restored }: ReadyInfo): void {
-    this.readies++
     this.lost += lost
     this.restored += restored
-    if (this.expected !== 'syncing' && this.expected !== 'stale') this.#wrong('E4', `ready while ${this.expected}`)
-    if (size !== this.#shadow.size) this.#wrong('E4', `ready says ${size}, not ${this.#shadow.size}`)
-    if (cause !== (this.#first ? 'snapshot' : 'resync')) this.#wrong('E4', `ready says ${cause}`)
-    if (restored > lost) this.#wrong('K7', `ready says ${restored} of ${lost} are restored`)
-    if (lost > 0 && this.#mode === 'kept') this.#wrong('K7', `ready says ${lost} were lost, though nothing was`)
-    this.#first = false
+    if (this.expected !== 'syncing' && this.expected !== 'stale') this.wrong('E4', `ready while ${this.expected}`)
+    if (size !== this.shadow.size) this.wrong('E4', `ready says ${size} items, there are ${this.shadow.size}`)
+    if (cause !== (this.#isFirst ? 'snapshot' : 'resync')) this.wrong('E4', `the cause of ready is ${cause}`)
+    if (restored > lost) this.wrong('K7', `ready says that ${restored} of ${lost} are restored`)
+    if (lost > 0 && this.mode === 'kept') this.wrong('K7', `ready says that ${lost} were lost, though nothing was`)
+    this.#isFirst = false
     this.expected = 'live'
-    if (this.collection.freshness.state !== 'live') this.#wrong('K6', 'is not live when it is ready')
+    if (this.collection.freshness.state !== 'live') this.wrong('K6', 'is not live in its ready event')
   }
 
   #stale(): void {
-    if (this.expected !== 'live') this.#wrong('K3', `stale while ${this.expected}`)
+    if (this.expected !== 'live') this.wrong('K3', `stale while ${this.expected}`)
     this.expected = 'stale'
-    if (this.collection.freshness.state !== 'stale') this.#wrong('K6', 'is not stale when it says so')
-  }
-
-  #wrong(invariant: string, detail: string): void {
-    this.#fail(invariant, `${this.#name}: ${detail}`)
+    if (this.collection.freshness.state !== 'stale') this.wrong('K6', 'is not stale in its stale event')
   }
 }

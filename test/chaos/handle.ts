@@ -1,8 +1,8 @@
-/** Members in this process and in others, asked alike. */
+/** Members in this process and in others, behind one interface. */
 import { Member, type Report, type Spec, type Status } from './member'
 import { Process } from './process'
 
-/** What one asks of a member, wherever it is. */
+/** The requests to a member, wherever it runs. */
 export interface Handle {
   readonly spec: Spec
   readonly isForked: boolean
@@ -12,7 +12,7 @@ export interface Handle {
   write(on: boolean): Promise<void>
   touch(): Promise<boolean>
   resubscribe(): Promise<void>
-  /** Of a process: closes its client, and waits for it to end by itself. Resolves to its last words. */
+  /** Closes its client; if it is a process, waits for it to end by itself. Resolves to its last report. */
   close(): Promise<{ report: Report; violations: readonly string[] }>
 }
 

@@ -1,18 +1,18 @@
-/** Items that tell who wrote them: whoever sees one can tell by itself whether somebody wrote it, under that very key. */
+/** Items that say who wrote them: a reader can tell whether an item was really written, and under this key. */
 import { isDeepStrictEqual } from 'node:util'
 
 export interface Item {
   /** Its key. */
   readonly k: string
-  /** Who wrote it. */
+  /** The name of its writer. */
   readonly by: string
-  /** Counts the items of who wrote it. */
+  /** Counts the items of its writer. */
   readonly n: number
-  /** When it was written (ms since 1970), by the clock that all on this machine share. */
+  /** When it was written: ms since 1970, by the clock of the machine that all processes share. */
   readonly at: number
   /** Its time to live (ms), or null. */
   readonly ttl: number | null
-  /** Of all of the above: nobody comes by it by chance. */
+  /** Computed from all of the above, so that no other item has it by chance. */
   readonly sum: string
   /** Makes items differ in size. */
   readonly pad: string
@@ -23,16 +23,16 @@ export function makeItem(k: string, by: string, n: number, ttl: number | null, a
   return { k, by, n, at, ttl, sum: hash.toString(36), pad: 'x'.repeat(hash % 300) }
 }
 
-/** Whether it is, to the last byte, what its writer made under that key. */
+/** Whether it is exactly what its writer made under this key. */
 export function isGenuine(key: string, item: Item): boolean {
   const { by, n, ttl, at } = item
   return isDeepStrictEqual({ ...item }, { ...makeItem(key, by, n, ttl, at) })
 }
 
-/** What follows is said of keys by their names: `<writer>/<kind>/<number>`, or anything else where all write. */
+/** The only member that writes a key, by its name `<writer>/<kind>/<number>`; undefined if all members write it. */
 export const ownerOf = (key: string): string | undefined => /^(.+)\/(steady|own)\//.exec(key)?.[1]
 
-/** Set again and again, without a ttl, and never deleted. */
+/** Whether a key is set again and again without a ttl, and never deleted. */
 export const isSteady = (key: string): boolean => key.includes('/steady/')
 
 /** FNV-1a, twice, so that it has 53 bits. */

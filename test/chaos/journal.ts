@@ -1,21 +1,19 @@
-/**
- * What a writer called and what came of it, call by call. It is on file before the call is made, so that a process that is
- * killed leaves a whole one.
- */
+/** What a writer called and how each call ended. A call is on file before it is made, so that a killed process leaves a complete journal. */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 
-export type Kind = 'set' | 'delete' | 'clear'
+/** `once`: a set on the condition that there is no item. `pair`: a transaction of two sets. */
+export type Kind = 'set' | 'delete' | 'clear' | 'increment' | 'update' | 'once' | 'pair'
 
 export interface Entry {
   readonly collection: string
   /** Empty for a clear. */
   readonly key: string
   readonly kind: Kind
-  /** Of the item that was set. */
+  /** The number of the item that was set. */
   readonly n: number
   readonly ttl: number | null
   readonly at: number
-  /** `ok`, or the error's `stored`; undefined where it never settled. */
+  /** `ok`, or the error's `stored`; undefined if the call never settled. */
   outcome?: 'ok' | 'no' | 'unknown'
   settledAt?: number
 }

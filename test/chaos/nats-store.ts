@@ -1,19 +1,19 @@
 /** NATS under chaos. */
-import { rmSync } from 'node:fs'
+import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { Raw, readStore, type Version } from '../nats/support'
+import { Raw, readStore } from '../nats/support'
 import { freePort } from '../support/free-port'
 import { startNats } from '../support/servers'
 import type { ChaosStore } from './store'
 
-const stream = 'KV_chaos'
+const stream = 'KV_memis-chaos'
 
-export async function natsStore(persistent: boolean, version: Version): Promise<ChaosStore> {
-  // Its pages tell of the connections.
+export async function natsStore(persistent: boolean): Promise<ChaosStore> {
+  // For the list of connections.
   const monitor = await freePort()
-  const server = await startNats({ binary: `nats-server-${version}`, args: ['--http_port', String(monitor)] })
+  const server = await startNats({ args: ['--http_port', String(monitor)] })
 
-  /** Each time a connection of its own: the server dies now and then. */
+  /** On a connection of its own: the server is killed now and then. */
   async function withRaw<R>(run: (raw: Raw) => Promise<R>): Promise<R> {
     await using raw = await Raw.connect(server.url, { timeout: 2000, reconnect: false })
     return await run(raw)
@@ -29,9 +29,9 @@ export async function natsStore(persistent: boolean, version: Version): Promise<
   return {
     server,
     persistent,
-    // What was overwritten not long before a kill -9 may be there again, unless a newer message, or a mark, lies over it.
+    // After a kill -9, messages that were overwritten shortly before may be there again, unless a tombstone overwrites them.
     retentions: [600_000],
-    mischiefs: [
+    instantFaults: [
       { name: 'consumer deleted', loses: false, run: () => deleteConsumers(1) },
       { name: 'all consumers deleted', loses: false, run: () => deleteConsumers(Infinity) },
       {
@@ -63,6 +63,19 @@ export async function natsStore(persistent: boolean, version: Version): Promise<
     async restart() {
       if (!persistent) rmSync(join(server.dir, 'jetstream'), { recursive: true, force: true, maxRetries: 3 })
       await server.restart()
+    },
+    async backUp() {
+      const files = join(server.dir, 'jetstream')
+      const copy = join(server.dir, `copy-${performance.now()}`)
+      server.pause()
+      cpSync(files, copy, { recursive: true })
+      server.resume()
+      return async () => {
+        await server.kill()
+        rmSync(files, { recursive: true, force: true, maxRetries: 3 })
+        cpSync(copy, files, { recursive: true })
+        await server.restart()
+      }
     },
     stop: () => server.stop(),
   }

@@ -1,4 +1,4 @@
-/** Another process of Node.js, which is asked things, stopped, killed, or left to end by itself. */
+/** Another process of Node.js: takes requests; can be stopped, killed, or left to end by itself. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ interface Answer {
   readonly error?: string
 }
 
-/** How long a process that has nothing left to do may take to end (ms). */
+/** A process that has nothing left to do must end within so many ms. */
 const patience = 10_000
 
 export class Process {
@@ -70,7 +70,7 @@ export class Process {
     this.#process.kill('SIGCONT')
   }
 
-  /** Leaves it alone, and waits for it to end. Resolves to what was wrong with its end, or null. */
+  /** Lets go of it, and waits for it to end. Resolves to what was wrong with its end, or null. */
   async end(): Promise<string | null> {
     this.#process.disconnect()
     let timer: NodeJS.Timeout | undefined
@@ -87,7 +87,7 @@ export class Process {
   }
 }
 
-/** What such a process does: it answers, and ends by itself once it was left alone and has nothing to do. */
+/** The other side: answers requests, and lets the process end by itself once the parent has let go of it. */
 export function serve(answers: Record<string, (argument: never) => unknown>): void {
   process.on('message', async ({ id, what, argument }: Question) => {
     const run = async () => answers[what]?.(argument as never)
@@ -95,10 +95,10 @@ export function serve(answers: Record<string, (argument: never) => unknown>): vo
       (value) => ({ id, value }),
       (error: Error) => ({ id, error: error.stack ?? '' }),
     )
-    // Its parent may be gone.
+    // The parent may be gone.
     process.send?.(answer, () => {})
   })
-  // A parent that was killed says no goodbye, one that left it alone is still there.
+  // A parent that was killed does not disconnect. One that let go of this process still exists.
   const parent = process.ppid
   setInterval(() => process.ppid !== parent && process.exit(1), 1000).unref()
 }

@@ -1,7 +1,9 @@
-/** Redis, or Valkey, under chaos. */
+/** Redis or Valkey under chaos. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Raw, readStore } from '../redis/support'
 import { startRedis } from '../support/servers'
-import type { ChaosStore, Mischief } from './store'
+import type { ChaosStore, InstantFault } from './store'
 
 export async function redisStore(persistent: boolean, binary: 'redis-server' | 'valkey-server'): Promise<ChaosStore> {
   const server = await startRedis({
@@ -10,12 +12,12 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
     args: ['--slowlog-log-slower-than', '1000', '--slowlog-max-len', '10000'],
   })
 
-  /** Each time a connection of its own: the server dies now and then. */
+  /** On a connection of its own: the server is killed now and then. */
   async function withRaw<R>(run: (raw: Raw) => Promise<R>): Promise<R> {
     await using raw = await Raw.connect(server.url, { socket: { reconnectStrategy: false, connectTimeout: 2000 } })
     return await run(raw)
   }
-  const command = (name: string, loses: boolean, ...args: string[]): Mischief => ({
+  const command = (name: string, loses: boolean, ...args: string[]): InstantFault => ({
     name,
     loses,
     run: () => withRaw((raw) => raw.send(...args)),
@@ -25,7 +27,7 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
     server,
     persistent,
     retentions: [500, 600_000],
-    mischiefs: [
+    instantFaults: [
       command('SCRIPT FLUSH', false, 'SCRIPT', 'FLUSH'),
       command('CLIENT KILL TYPE pubsub', false, 'CLIENT', 'KILL', 'TYPE', 'pubsub'),
       command('CLIENT KILL TYPE normal', false, 'CLIENT', 'KILL', 'TYPE', 'normal'),
@@ -52,6 +54,19 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
         return Math.max(0, ...list.map(([, , microseconds]) => microseconds)) / 1000
       }),
     restart: () => server.restart(),
+    async backUp() {
+      const dump = join(server.dir, 'dump.rdb')
+      await withRaw((raw) => raw.send('SAVE'))
+      const copy = readFileSync(dump)
+      // A server that is killed meanwhile starts without contents.
+      rmSync(dump)
+      return async () => {
+        await server.kill()
+        writeFileSync(dump, copy)
+        await server.restart()
+        rmSync(dump)
+      }
+    },
     stop: () => server.stop(),
   }
 }

@@ -1,11 +1,12 @@
-/** One seed: faults come and go for so many seconds while all write; then all is healed, and what must hold is looked at. */
+/** One seed: faults come and go for so many seconds while all members write. Then everything is healed and checked. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { differences } from '../redis/support'
+import { differences } from '../support/replicas'
 import { Book } from './book'
 import { choose, type Fault } from './faults'
 import type { Mode } from './follower'
 import type { Item } from './item'
 import { collections, type Status } from './member'
+import { contradictions } from './shared'
 import { stores } from './stores'
 import { World } from './world'
 
@@ -15,24 +16,24 @@ export interface Verdict {
   readonly violations: readonly string[]
   /** How many of each were injected. */
   readonly injected: Readonly<Record<string, number>>
-  /** How long it took, after they ended, until every replica was live and had what was written since (ms). */
+  /** How long it took after each until every replica was live and had what was written since (ms). */
   readonly repairs: Readonly<Record<string, readonly number[]>>
-  /** How long it took, after the last write, until all held what the store held (ms). */
+  /** How long it took after the last write until all replicas held what the store held (ms). */
   readonly converged: number
   readonly calls: number
-  readonly acknowledged: number
+  readonly accepted: number
   readonly events: number
   readonly losses: number
   readonly restored: number
   readonly trace: readonly string[]
 }
 
-/** After faults have ended, all must be right within so many ms. An idle machine needs a tenth of it. */
+/** After faults have ended, everything must be right within so many ms. An idle machine needs a tenth of it. */
 const bound = 30_000
-/** Of what takes longer, the trace tells why (ms). */
+/** If a repair takes longer (ms), the trace says why. */
 const slow = 3000
 
-/** A store that keeps all, one that loses it and has it put back (most often), and one that loses it for good. */
+/** A store that keeps everything, one that loses it and gets it back (most often), and one that loses it for good. */
 export const modes: readonly Mode[] = ['kept', 'lost', 'lost', 'accept']
 export const modeOf = (seed: number): Mode => modes[seed % modes.length] as Mode
 
@@ -61,7 +62,7 @@ class Run {
   readonly #injected: Record<string, number> = {}
   readonly #repairs: Record<string, number[]> = {}
   #converged = 0
-  #acknowledged = 0
+  #accepted = 0
   #restored = 0
 
   constructor(world: World) {
@@ -85,7 +86,7 @@ class Run {
       const { losses } = world
       const lost = await this.#lostSoFar()
       await this.#inject(faults)
-      // Now and then the next fault comes before this one is repaired.
+      // Now and then the next fault begins before this one is repaired.
       if (random.chance(0.3)) await sleep(random.int(400))
       else await this.#repair(faults, world.losses > losses, lost)
     }
@@ -93,16 +94,16 @@ class Run {
   }
 
   verdict(seed: number): Verdict {
-    const { mode, violations, trace, reports, losses } = this.#world
+    const { mode, violations, trace, reports, losses, rollbacks } = this.#world
     const sum = (of: 'calls' | 'events') => reports.reduce((total, report) => total + report[of], 0)
     return {
-      ...{ seed, mode, violations, trace, losses },
+      ...{ seed, mode, violations, trace, losses: losses + rollbacks },
       injected: this.#injected,
       repairs: this.#repairs,
       converged: this.#converged,
       calls: sum('calls'),
       events: sum('events'),
-      acknowledged: this.#acknowledged,
+      accepted: this.#accepted,
       restored: this.#restored,
     }
   }
@@ -117,7 +118,7 @@ class Run {
       await sleep(random.int(300))
     }
     await sleep(random.pick([0, 100, 500, 2000]) + random.int(1000))
-    // In any order; a server that is away would keep a client from coming.
+    // A server that is away would keep a new client waiting: it comes back first.
     for (const fault of [...faults].sort((a, b) => Number(/server/.test(b.name)) - Number(/server/.test(a.name)))) {
       await fault.end()
       world.tell(`${fault.name} is over`)
@@ -125,7 +126,7 @@ class Run {
     }
   }
 
-  /** Waits until all are live and hear of what is written now. */
+  /** Waits until all replicas are live and have what is written now. */
   async #repair(faults: readonly Fault[], hasLost: boolean, lostBefore: ReadonlyMap<string, number>): Promise<void> {
     const world = this.#world
     const start = performance.now()
@@ -156,7 +157,7 @@ class Run {
     const hasToldMore = async () =>
       [...(await this.#lostSoFar())].some(([name, lost]) => lost > (lostBefore.get(name) ?? 0))
     if (hasLost && world.mode === 'lost' && !(await hasToldMore())) {
-      world.fail(`K7: the store lost what it held (${faults.map(({ name }) => name)}), and no ready told of it`)
+      world.fail(`K7: the store lost what it held (${faults.map(({ name }) => name)}), and no ready event reported it`)
     }
   }
 
@@ -172,12 +173,12 @@ class Run {
     return all
   }
 
-  /** How much each replica has told to be lost. */
+  /** How many lost items each replica has reported. */
   async #lostSoFar(): Promise<Map<string, number>> {
     return new Map((await this.#statuses()).map(({ name, status }) => [name, status.lost]))
   }
 
-  /** All stop writing; everybody must come to hold the same, and the right thing; then everybody goes, and leaves nothing. */
+  /** Writing stops. All replicas must come to hold the same, which must be right. Then all members close, and must leave nothing behind. */
   async #finish(): Promise<void> {
     const world = this.#world
     const handles = [world.prober, ...world.members.map(({ handle }) => handle)]
@@ -214,14 +215,14 @@ class Run {
       async () => (await world.store.leftovers())[0] ?? null,
     )
     const seen = new Set(world.reports.flatMap((each) => each.seen))
-    const book = new Book(world.writers(), world.mode, world.losses)
+    const book = new Book(world.writers(), world.mode, world.losses + world.rollbacks)
     for (const one of seen) {
       const strange = book.strangeness(one)
       if (strange !== null) world.fail(`W6: ${strange}`)
     }
   }
 
-  /** Of the first replica that holds something else than the store; null if there is none. */
+  /** Describes the first replica that holds something else than the store; null if there is none. */
   async #difference(): Promise<string | null> {
     const world = this.#world
     const contents = await Promise.all(
@@ -240,23 +241,25 @@ class Run {
     return null
   }
 
-  /** What was acknowledged is there, unless it was overwritten, deleted, has expired, or was lost and told so. */
+  /** What was accepted is there, unless it was overwritten, was deleted, has expired, or was lost and reported. */
   async #compare(): Promise<void> {
     const world = this.#world
     const writers = world.writers()
-    const book = new Book(writers, world.mode, world.losses)
-    this.#acknowledged = writers.flatMap(({ entries }) => entries).filter(({ outcome }) => outcome === 'ok').length
-    for (const collection of collections) {
+    const book = new Book(writers, world.mode, world.losses + world.rollbacks)
+    this.#accepted = writers.flatMap(({ entries }) => entries).filter(({ outcome }) => outcome === 'ok').length
+    for (const collection of ['mine', 'ours']) {
       const stored = await world.store.read(collection)
       const now = Date.now()
       for (const key of new Set([...book.keys(collection), ...stored.keys()])) {
         const wrong = book.contradiction(collection, key, stored.get(key) as Item | undefined, now)
-        if (wrong !== null) world.fail(`acknowledged: ${wrong}`)
+        if (wrong !== null) world.fail(`accepted: ${wrong}`)
       }
     }
+    const shared = await world.store.read('shared')
+    for (const wrong of contradictions(writers, shared, world.mode)) world.fail(wrong)
   }
 
-  /** Waits until nothing is wrong any more; fails with what is. */
+  /** Waits until nothing is wrong any more; fails with what still is. */
   async #await(what: string, wrong: () => Promise<string | null>): Promise<void> {
     const world = this.#world
     const start = performance.now()

@@ -1,32 +1,34 @@
-/** A real server under chaos: all that one kind of store differs in from another. */
+/** A real server under chaos: everything in which the stores differ. */
 import type { Server } from '../support/servers'
 
 export interface ChaosStore {
   readonly server: Server
-  /** Whether what it holds is there again after a kill. */
+  /** Whether it has its contents again after a kill. */
   readonly persistent: boolean
-  /** What one can do to it beside killing and stopping it; each is done in an instant. */
-  readonly mischiefs: readonly Mischief[]
-  /** What `retention` may be (ms) for what this store promises to hold. */
+  /** Faults beside killing and stopping it; each is over at once. */
+  readonly instantFaults: readonly InstantFault[]
+  /** Values of `retention` (ms) with which the store keeps the contract. */
   readonly retentions: readonly number[]
-  /** Options of createClient, for a client that reaches it on this port of the loopback. */
+  /** Options for a client that reaches it on this port of the loopback. */
   clientOptions(port: number): Record<string, unknown>
-  /** What a collection of the database `chaos` holds, read by none of memis's code. Rejects while it cannot be reached. */
+  /** The items of a collection of the database `chaos`, read without memis. Rejects while the server cannot be reached. */
   read(collection: string): Promise<Map<string, unknown>>
-  /** What clients have left on it: connections, consumers; empty if nothing. */
+  /** What clients have left on it: connections, consumers. */
   leftovers(): Promise<string[]>
-  /** How many commands or messages it has had to do with since it started. */
+  /** How many commands or messages it has handled since it started. */
   work(): Promise<number>
-  /** How long the slowest command took since this was asked last (ms), where the store tells. */
+  /** How long the slowest command since the last call took (ms); undefined if the store does not say. */
   slowest(): Promise<number | undefined>
   /** Starts it again after a kill. */
   restart(): Promise<void>
+  /** Copies its contents. The function that is returned kills it, and starts it with the copy. */
+  backUp(): Promise<() => Promise<void>>
   stop(): Promise<void>
 }
 
-export interface Mischief {
+export interface InstantFault {
   readonly name: string
-  /** The store loses by it what it holds. */
+  /** The store loses everything by it. */
   readonly loses: boolean
   run(): Promise<void>
 }

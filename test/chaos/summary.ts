@@ -8,17 +8,17 @@ export interface Times {
 
 export interface Summary {
   readonly transport: string
-  /** What gives these figures again. */
+  /** The command that gives such figures again. */
   readonly command: string
   readonly seeds: number
   readonly failed: readonly number[]
   readonly calls: number
-  readonly acknowledged: number
+  readonly accepted: number
   readonly events: number
   readonly losses: number
   readonly restored: number
   readonly converged: Times
-  /** `repairs`: how often the time was taken; where faults were there together, it is that of all of them. */
+  /** `repairs`: how often the time was taken. Faults that were there together have the time of all of them. */
   readonly faults: readonly (Times & { readonly name: string; readonly count: number; readonly repairs: number })[]
 }
 
@@ -31,7 +31,7 @@ export function summarize(transport: string, command: string, verdicts: readonly
     seeds: verdicts.length,
     failed: verdicts.filter(({ violations }) => violations.length > 0).map(({ seed }) => seed),
     calls: sum(({ calls }) => calls),
-    acknowledged: sum(({ acknowledged }) => acknowledged),
+    accepted: sum(({ accepted }) => accepted),
     events: sum(({ events }) => events),
     losses: sum(({ losses }) => losses),
     restored: sum(({ restored }) => restored),

@@ -1,4 +1,4 @@
-/** A real server, the members around it, each behind a proxy, and what is known of those that have gone. */
+/** A real server and its members, each behind a proxy of its own, and what is known of those that have left. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,14 +23,16 @@ const localMembers = 1
 export class World {
   readonly random: Random
   readonly members: MemberAt[] = []
-  /** Those that no fault of this round has taken yet. */
+  /** Those that no fault of this round has chosen yet. */
   free: MemberAt[] = []
-  /** How often the store lost what it held. */
+  /** How often the store lost everything. */
   losses = 0
+  /** How often it was replaced by an older copy of itself, which loses nothing if nothing was written since. */
+  rollbacks = 0
   readonly violations: string[] = []
   readonly trace: string[] = []
   readonly reports: Report[] = []
-  /** Writes what all hear of, on a link that nothing is done to. */
+  /** Writes what all replicas must receive, on a link without faults. */
   prober!: Local
   readonly #settings: Record<string, unknown> & { writeTimeout: number; maxPending: number }
   readonly #pause: number
@@ -51,7 +53,7 @@ export class World {
       writeTimeout: random.pick([1000, 4000, 10_000]),
       auditInterval: random.pick([200, 1000, 2000]),
       maxPending: random.pick([8, 100_000, 100_000]),
-      // Who was away for longer puts nothing back: then nothing is said of what the store lost.
+      // A replica that was away for longer restores nothing.
       retention: mode === 'lost' ? 600_000 : random.pick(store.retentions),
       dataLoss: mode === 'accept' ? 'accept' : 'restore',
     }
@@ -61,6 +63,7 @@ export class World {
   async begin(): Promise<void> {
     this.tell(`${this.mode}, ${JSON.stringify(this.#settings)}, pause ${this.#pause}`)
     this.prober = await Local.start(this.#spec('prober', this.store.server.port))
+    await this.prober.member.makeCounters()
     const forked = Array.from({ length: forkedMembers + localMembers }, (_, i) => i < forkedMembers)
     await Promise.all(forked.map((each) => this.enter(each)))
   }
@@ -75,7 +78,7 @@ export class World {
     await handle.write(true)
   }
 
-  /** A member that no other fault of this round has taken; it is kept for this one. */
+  /** Chooses a member that no other fault of this round has. */
   take(fits: (member: MemberAt) => boolean): MemberAt | undefined {
     const found = this.free.filter(fits)
     if (found.length === 0) return undefined
@@ -96,7 +99,7 @@ export class World {
     await this.#left(member, true)
   }
 
-  /** All who ever wrote. */
+  /** Everybody who ever wrote. */
   writers(): Writer[] {
     const present = this.members.map(({ handle, forgetful }) => ({ spec: handle.spec, forgetful }))
     return [...this.#gone, ...present, { spec: this.prober.spec, forgetful: false }].map(({ spec, forgetful }) => ({

@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert'
 import { type Client, createClient } from '../../src'
-import { type NatsCluster, type Server, startNatsCluster } from '../support/servers'
+import { type NatsCluster, startNatsCluster } from '../support/nats-cluster'
+import type { Server } from '../support/servers'
 import {
   awake,
   Complaints,
@@ -14,19 +15,15 @@ import {
   Raw,
   Replay,
   readStore,
-  suiteOnAll,
+  suite,
   until,
   untilConsumers,
   untilEqual,
-  type Version,
 } from './support'
 
-const test = suiteOnAll('cluster', 600_000)
+const test = suite('cluster, NATS', 600_000)
 
-/**
- * nats-server 2.9 of which a third was killed took up to 48 s until JetStream had a leader again, where others were at work on the
- * two cores; until then it refuses every question. Writes wait for longer than that.
- */
+/** An election can take long if others are at work on the two cores. Writes wait for longer than that. */
 const electionDeadline = 150_000
 
 /**
@@ -51,8 +48,8 @@ class Scene implements AsyncDisposable {
     this.complaints = clients.map((client) => new Complaints(client))
   }
 
-  static async set(version: Version): Promise<Scene> {
-    const cluster = await startNatsCluster({ binary: `nats-server-${version}` })
+  static async set(): Promise<Scene> {
+    const cluster = await startNatsCluster()
     const addresses = cluster.servers.map(({ port }) => `127.0.0.1:${port}`)
     const clients = addresses.map((first) =>
       createClient({
@@ -79,7 +76,7 @@ class Scene implements AsyncDisposable {
     let leader: Server | undefined
     await until(
       'the stream has a leader',
-      async () => (leader = await this.cluster.leader('KV_test')),
+      async () => (leader = await this.cluster.leader('KV_memis-test')),
       electionDeadline,
     )
     return leader as Server
@@ -92,7 +89,7 @@ class Scene implements AsyncDisposable {
     const took = await until(
       'others lead',
       async () => {
-        const leaders = await Promise.all([this.cluster.leader('KV_test'), this.cluster.leader()])
+        const leaders = await Promise.all([this.cluster.leader('KV_memis-test'), this.cluster.leader()])
         return leaders.every((leader) => leader !== undefined && leader !== killed)
       },
       electionDeadline,
@@ -110,7 +107,7 @@ class Scene implements AsyncDisposable {
     const store = await readStore(raw, 'items')
     for (const load of this.loads) load.check(store)
     for (const replay of this.replays) replay.check()
-    await untilConsumers(raw, 3, 'test', electionDeadline)
+    await untilConsumers(raw, 3, 'memis-test', electionDeadline)
     return took
   }
 
@@ -123,7 +120,7 @@ class Scene implements AsyncDisposable {
   async untilWhole(): Promise<void> {
     const isWhole = async () => {
       await using raw = await this.raw()
-      const info = await raw.askInVain('STREAM.INFO.KV_test')
+      const info = await raw.askInVain('STREAM.INFO.KV_memis-test')
       const replicas: { current: boolean; offline?: boolean }[] = info?.cluster?.replicas ?? []
       return replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
     }
@@ -141,8 +138,8 @@ class Scene implements AsyncDisposable {
   }
 }
 
-test('kill -9 of the leader, three times, during writes: nothing acknowledged is lost, replicas equal the bucket within 10 s', async (version) => {
-  await using scene = await Scene.set(version)
+test('kill -9 of the leader, three times, during writes: nothing acknowledged is lost, replicas equal the bucket within 10 s', async () => {
+  await using scene = await Scene.set()
   const elections: number[] = []
   const tooks: number[] = []
   for (let i = 0; i < 3; i++) {
@@ -162,7 +159,7 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
   const from = awake()
   const took = await scene.settle(from)
   note(
-    `${version}: kill -9 of the leader: the cluster has another after ${elections.map(Math.round).join(', ')} ms; all live and ` +
+    `kill -9 of the leader: the cluster has another after ${elections.map(Math.round).join(', ')} ms; all live and ` +
       `200 writes confirmed ${tooks.map(Math.round).join(', ')} ms later; ` +
       `equal ${took.toFixed(0)} ms after the last write; confirmed ${scene.loads.map(({ confirmed }) => confirmed).join(' and ')}`,
   )
@@ -171,19 +168,19 @@ test('kill -9 of the leader, three times, during writes: nothing acknowledged is
   assert.ok(took <= soon, `${took}`)
 })
 
-test('kill -9 of the leader, and the writes end at once: replicas equal the bucket within 10 s, while it stays away', async (version) => {
-  await using scene = await Scene.set(version)
+test('kill -9 of the leader, and the writes end at once: replicas equal the bucket within 10 s, while it stays away', async () => {
+  await using scene = await Scene.set()
   await scene.more(500)
   const { took: elected } = await scene.killLeader()
   const took = await scene.settle(awake())
   note(
-    `${version}: kill -9 of the leader: another after ${elected.toFixed(0)} ms, replicas equal the bucket ${took.toFixed(0)} ms later`,
+    `kill -9 of the leader: another after ${elected.toFixed(0)} ms, replicas equal the bucket ${took.toFixed(0)} ms later`,
   )
   assert.ok(took <= soon, `${took}`)
 })
 
-test('each server in turn is killed and comes back, the one that follows a consumer included', async (version) => {
-  await using scene = await Scene.set(version)
+test('each server in turn is killed and comes back, the one that follows a consumer included', async () => {
+  await using scene = await Scene.set()
   for (const server of scene.cluster.servers) {
     await scene.more(200)
     await server.kill()
@@ -192,12 +189,12 @@ test('each server in turn is killed and comes back, the one that follows a consu
     await scene.untilWhole()
   }
   const took = await scene.settle(awake())
-  note(`${version}: each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
+  note(`each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
   assert.ok(took <= soon, `${took}`)
 })
 
-test('two of three are killed: writes wait, replicas say that they are stale or prove nothing; all is there again with a second one', async (version) => {
-  await using scene = await Scene.set(version)
+test('two of three are killed: writes wait, replicas say that they are stale or prove nothing; all is there again with a second one', async () => {
+  await using scene = await Scene.set()
   await scene.more(300)
   const [one, two] = scene.cluster.servers as [Server, Server, Server]
   await Promise.all([one.kill(), two.kill()])
@@ -219,11 +216,11 @@ test('two of three are killed: writes wait, replicas say that they are stale or 
   await two.restart()
   await scene.untilWhole()
   await scene.settle(awake())
-  note(`${version}: two of three killed: all live again ${back.toFixed(0)} ms after one was back`)
+  note(`two of three killed: all live again ${back.toFixed(0)} ms after one was back`)
 })
 
-test('the two others stand still: what was written meanwhile is asked for again while it is on its way, and confirmed once', async (version) => {
-  await using scene = await Scene.set(version)
+test('the two others stand still: what was written meanwhile is asked for again while it is on its way, and confirmed once', async () => {
+  await using scene = await Scene.set()
   await Promise.all(scene.loads.map((load) => load.stop()))
   const leader = await scene.leader()
   const others = scene.cluster.servers.filter((server) => server !== leader)
@@ -231,7 +228,7 @@ test('the two others stand still: what was written meanwhile is asked for again 
   const collection = scene.collections[scene.cluster.servers.indexOf(leader)] as (typeof scene.collections)[number]
   await using raw = await Raw.connect(leader.url)
   let told = 0
-  raw.connection.subscribe('$KV.test.items.k0', {
+  raw.connection.subscribe('$KV.memis-test.items.k0', {
     callback: () => {
       told++
     },
@@ -246,11 +243,11 @@ test('the two others stand still: what was written meanwhile is asked for again 
   await Promise.all(writes)
   assert.deepStrictEqual(await Promise.all(deletes), Array(10).fill(true))
   const took = await scene.settle(from)
-  note(`${version}: two stood still: writes confirmed and replicas equal ${took.toFixed(0)} ms later`)
+  note(`two stood still: writes confirmed and replicas equal ${took.toFixed(0)} ms later`)
 })
 
-test('three clients set and delete the same keys: each write is confirmed, though others are on their way', async (version) => {
-  await using scene = await Scene.set(version)
+test('three clients set and delete the same keys: each write is confirmed, though others are on their way', async () => {
+  await using scene = await Scene.set()
   await Promise.all(scene.loads.map((load) => load.stop()))
   for (let round = 0; round < 100; round++) {
     const writes = scene.collections.flatMap((collection, i) =>
@@ -261,8 +258,8 @@ test('three clients set and delete the same keys: each write is confirmed, thoug
   await scene.settle(awake())
 })
 
-test('what a replica of memis holds is what each server has, by its own word', async (version) => {
-  await using scene = await Scene.set(version)
+test('what a replica of memis holds is what each server has, by its own word', async () => {
+  await using scene = await Scene.set()
   await scene.more(500)
   await scene.settle(awake())
   // The stream's leader answers: each in turn.
@@ -272,7 +269,7 @@ test('what a replica of memis holds is what each server has, by its own word', a
       'it leads',
       async () => {
         if ((await scene.leader()) === server) return true
-        await raw.askInVain('STREAM.LEADER.STEPDOWN.KV_test')
+        await raw.askInVain('STREAM.LEADER.STEPDOWN.KV_memis-test')
         return false
       },
       electionDeadline,

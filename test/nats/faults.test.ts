@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { connect } from 'nats'
 import { type Client, type Collection, createClient, type MemisOptions, type ReadyInfo } from '../../src'
 import { startProxy } from '../support/proxy'
-import type { Server } from '../support/servers'
 import {
   awake,
   Complaints,
@@ -20,13 +19,13 @@ import {
   Replay,
   readStore,
   subjectOf,
-  suiteOnAll,
+  suite,
   until,
   untilConsumers,
   untilEqual,
 } from './support'
 
-const test = suiteOnAll('faults')
+const test = suite('faults, NATS')
 
 const livenessTimeout = 1500
 /** For the timers of a busy machine. */
@@ -97,15 +96,15 @@ async function underLoad<R>(scene: Scene, harm: () => Promise<R>): Promise<{ res
   return { result, load }
 }
 
-test('consumers deleted on the server, during writes: noticed, and made anew', async (version) => {
-  await using site = await natsSite(version)
+test('consumers deleted on the server, during writes: noticed, and made anew', async () => {
+  await using site = await natsSite()
   await using scene = await Scene.set(site)
   const { result: from, load } = await underLoad(scene, async () => {
-    for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_test.${name}`)
+    for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_memis-test.${name}`)
     return awake()
   })
   const took = await scene.repaired(from)
-  note(`${version}: consumers deleted: equal after ${took.toFixed(0)} ms (livenessTimeout ${livenessTimeout})`)
+  note(`consumers deleted: equal after ${took.toFixed(0)} ms (livenessTimeout ${livenessTimeout})`)
   assert.ok(took <= livenessTimeout + slack, `equal after ${took} ms`)
   load.check(await readStore(site.raw, 'items'))
   assert.deepStrictEqual(scene.stales, [['OUT_OF_TOUCH'], ['OUT_OF_TOUCH']])
@@ -113,8 +112,8 @@ test('consumers deleted on the server, during writes: noticed, and made anew', a
   await untilConsumers(site.raw, 2)
 })
 
-test('a server that dies before it has answered for two writes to one key: given again, the later one stays', async (version) => {
-  await using site = await natsSite(version)
+test('a server that dies before it has answered for two writes to one key: given again, the later one stays', async () => {
+  await using site = await natsSite()
   const proxy = await startProxy(site.server.port)
   const client = site.client({ livenessTimeout: 10_000, writeTimeout: 60_000 }, proxy.port)
   new Complaints(client)
@@ -150,19 +149,30 @@ test('a server that dies before it has answered for two writes to one key: given
   await Promise.all([client.close(), reader.close(), proxy.close()])
 })
 
-test('consumers deleted on the server while nothing is written: noticed by their silence', async (version) => {
-  await using site = await natsSite(version)
+// The leader proves that nothing was written: without its consumer, a replica is current until something is.
+test('consumers deleted on the server while nothing is written: replicas stay live, and what is written then arrives', async () => {
+  await using site = await natsSite()
   await using scene = await Scene.set(site)
+  for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_memis-test.${name}`)
+  const deleted = awake()
+  await until('the liveness timeout is over', () => awake() - deleted > livenessTimeout + 500)
+  assert.deepStrictEqual(
+    [scene.stales, scene.collections.map(({ freshness }) => freshness.state)],
+    [
+      [[], []],
+      ['live', 'live'],
+    ],
+  )
+  await scene.collections[0]?.set('late', { late: true })
   const from = awake()
-  for (const { name } of await site.raw.consumers()) await site.raw.ask(`CONSUMER.DELETE.KV_test.${name}`)
   const took = await scene.repaired(from)
-  note(`${version}: consumers deleted in silence: live again after ${took.toFixed(0)} ms`)
+  note(`consumers deleted in silence: equal ${took.toFixed(0)} ms after the next write`)
   assert.ok(took <= livenessTimeout + slack, `equal after ${took} ms`)
-  for (const [i, { events }] of scene.replays.entries()) assert.ok(events <= 500 + 40, `${i}: ${events} events`)
+  for (const replica of scene.collections) assert.ok(replica.has('late'))
 })
 
-test('kill -9 and restart with its data, three times, during writes: nothing is lost', async (version) => {
-  await using site = await natsSite(version)
+test('kill -9 and restart with its data, three times, during writes: nothing is lost', async () => {
+  await using site = await natsSite()
   await using scene = await Scene.set(site)
   const tooks: number[] = []
   for (let i = 0; i < 3; i++) {
@@ -176,7 +186,7 @@ test('kill -9 and restart with its data, three times, during writes: nothing is 
     tooks.push(await scene.repaired(from))
     load.check(await readStore(site.raw, 'items'))
   }
-  note(`${version}: kill -9 and restart: equal ${tooks.map(Math.round).join(', ')} ms after the server's return`)
+  note(`kill -9 and restart: equal ${tooks.map(Math.round).join(', ')} ms after the server's return`)
   assert.ok(Math.max(...tooks) <= 5000, `equal after ${tooks} ms`)
   for (const { codes } of scene.complaints)
     assert.ok(
@@ -191,15 +201,15 @@ test('kill -9 and restart with its data, three times, during writes: nothing is 
 })
 
 for (const dataLoss of ['restore', 'accept'] as const) {
-  test(`restart without its data, ${dataLoss}: told, and equal to the bucket that is made anew`, async (version) => {
-    await using site = await natsSite(version)
+  test(`restart without its data, ${dataLoss}: told, and equal to the bucket that is made anew`, async () => {
+    await using site = await natsSite()
     await using scene = await Scene.set(site, { dataLoss })
     await site.server.kill()
     rmSync(join(site.server.dir, 'jetstream'), { recursive: true })
     await until('both know', () => scene.stales.every(({ length }) => length > 0))
     await site.server.restart()
     const took = await scene.repaired(awake())
-    note(`${version}: restart without data, ${dataLoss}: equal ${took.toFixed(0)} ms after the server's return`)
+    note(`restart without data, ${dataLoss}: equal ${took.toFixed(0)} ms after the server's return`)
     assert.ok(took <= 5000, `equal after ${took} ms`)
     const kept = dataLoss === 'restore' ? 500 : 0
     for (const { size } of scene.collections) assert.strictEqual(size, kept)
@@ -207,13 +217,13 @@ for (const dataLoss of ['restore', 'accept'] as const) {
     await goesOn(scene)
   })
 
-  test(`the stream deleted and made anew by somebody else, ${dataLoss}: noticed, told, and followed`, async (version) => {
-    await using site = await natsSite(version)
+  test(`the stream deleted and made anew by somebody else, ${dataLoss}: noticed, told, and followed`, async () => {
+    await using site = await natsSite()
     await using scene = await Scene.set(site, { dataLoss })
     const { raw } = site
     // More messages than the old one had, so that its numbers alone tell nothing.
-    const { config } = await raw.ask('STREAM.INFO.KV_test')
-    await raw.ask('STREAM.DELETE.KV_test')
+    const { config } = await raw.ask('STREAM.INFO.KV_memis-test')
+    await raw.ask('STREAM.DELETE.KV_memis-test')
     const from = awake()
     await until('it is there again', () => create(raw, config))
     for (let n = 0; n < 5; n++) {
@@ -224,7 +234,7 @@ for (const dataLoss of ['restore', 'accept'] as const) {
     )
     await raw.publish(subjectOf('test', 'items', 'new'), '{"new":1}')
     const took = await scene.repaired(from)
-    note(`${version}: stream deleted and made anew, ${dataLoss}: equal after ${took.toFixed(0)} ms`)
+    note(`stream deleted and made anew, ${dataLoss}: equal after ${took.toFixed(0)} ms`)
     // Making it anew and filling it took a part of that.
     assert.ok(took <= livenessTimeout + 5000, `equal after ${took} ms`)
     for (const { size } of scene.collections) assert.strictEqual(size, dataLoss === 'restore' ? 501 : 6)
@@ -233,8 +243,44 @@ for (const dataLoss of ['restore', 'accept'] as const) {
   })
 }
 
-test('who was away for a moment is told what changed, not everything, also after a restart (K5)', async (version) => {
-  await using site = await natsSite(version)
+test('a bucket that another KV client purges: noticed, and told as deletes; a key that was written since stays', async () => {
+  await using site = await natsSite()
+  await using scene = await Scene.set(site)
+  await site.raw.ask('STREAM.PURGE.KV_memis-test')
+  await site.raw.publish(subjectOf('test', 'items', 'key 3'), '{"since":true}')
+  const took = await scene.repaired(awake())
+  note(`purged: equal after ${took.toFixed(0)} ms`)
+  assert.ok(took <= livenessTimeout + slack, `equal after ${took} ms`)
+  for (const replica of scene.collections) assert.deepStrictEqual([...replica], [['key 3', { since: true }]])
+  await goesOn(scene)
+})
+
+test('a bucket that is purged while replicas are away: they tell deletes on return', async () => {
+  await using site = await natsSite()
+  const proxy = await startProxy(site.server.port)
+  await using client = site.client({}, proxy.port)
+  await using writer = site.client()
+  new Complaints(client)
+  const [items, written] = [client, writer].map((each) => each.database('test').collection<object>('items')) as [
+    Collection<object>,
+    Collection<object>,
+  ]
+  for (const key of ['a', 'b', 'c']) await written.set(key, { key })
+  const replay = new Replay(items)
+  await items.subscribe()
+  const ready = new Promise((resolve) => items.once('ready', resolve))
+  proxy.cut()
+  await site.raw.ask('STREAM.PURGE.KV_memis-test')
+  await written.set('b', { key: 'b again' })
+  await proxy.heal()
+  await ready
+  assert.deepStrictEqual([...items], [['b', { key: 'b again' }]])
+  replay.check()
+  await proxy.close()
+})
+
+test('who was away for a moment is told what changed, not everything, also after a restart (K5)', async () => {
+  await using site = await natsSite()
   const proxy = await startProxy(site.server.port)
   const forEver = { maxReconnectAttempts: -1, reconnectTimeWait: 20 }
   const connection = await connect({ servers: `127.0.0.1:${proxy.port}`, ...forEver })
@@ -271,21 +317,21 @@ test('who was away for a moment is told what changed, not everything, also after
   await proxy.close()
 })
 
-test('the stream deleted and not made anew: replicas make it', async (version) => {
-  await using site = await natsSite(version)
+test('the stream deleted and not made anew: replicas make it', async () => {
+  await using site = await natsSite()
   await using scene = await Scene.set(site)
   const before = await settings(site.raw)
-  await site.raw.ask('STREAM.DELETE.KV_test')
+  await site.raw.ask('STREAM.DELETE.KV_memis-test')
   const took = await scene.repaired(awake())
-  note(`${version}: stream deleted: all is back after ${took.toFixed(0)} ms`)
+  note(`stream deleted: all is back after ${took.toFixed(0)} ms`)
   assert.ok(took <= livenessTimeout + 5000, `back after ${took} ms`)
   assert.deepStrictEqual(await settings(site.raw), before)
   for (const { size } of scene.collections) assert.strictEqual(size, 500)
   await goesOn(scene)
 })
 
-test('the stream made anew in the midst of a batch, of which one was confirmed by the former: no number of that one counts', async (version) => {
-  await using site = await natsSite(version)
+test('the stream made anew in the midst of a batch, of which one was confirmed by the former: no number of that one counts', async () => {
+  await using site = await natsSite()
   const { raw } = site
   const connection = await connect({ servers: site.server.url })
   const acks: (() => void)[] = []
@@ -300,8 +346,8 @@ test('the stream made anew in the midst of a batch, of which one was confirmed b
   isHeld = true
   const calls = [items.delete('k'), items.set('k', { last: true })]
   await until('the delete is confirmed', () => acks.length > 0)
-  const { config } = await raw.ask('STREAM.INFO.KV_test')
-  await raw.ask('STREAM.DELETE.KV_test')
+  const { config } = await raw.ask('STREAM.INFO.KV_memis-test')
+  await raw.ask('STREAM.DELETE.KV_memis-test')
   await until('it is there again', () => create(raw, config))
   isHeld = false
   for (const tell of acks) tell()
@@ -314,7 +360,7 @@ test('the stream made anew in the midst of a batch, of which one was confirmed b
 
 /** Whether it is there. A replica that is quick may have made it, or be about to: then the server may refuse one of the two. */
 async function create(raw: Raw, config: object): Promise<boolean> {
-  return raw.ask('STREAM.CREATE.KV_test', { ...config, metadata: undefined }).then(
+  return raw.ask('STREAM.CREATE.KV_memis-test', { ...config, metadata: undefined }).then(
     () => true,
     ({ message }: Error) => {
       if (/already in use/.test(message)) return true
@@ -325,7 +371,7 @@ async function create(raw: Raw, config: object): Promise<boolean> {
 }
 
 async function settings(raw: Raw): Promise<object> {
-  const { metadata: _, ...config } = (await raw.ask('STREAM.INFO.KV_test')).config
+  const { metadata: _, ...config } = (await raw.ask('STREAM.INFO.KV_memis-test')).config
   return config
 }
 
@@ -336,84 +382,6 @@ async function goesOn({ site, collections, replays }: Scene): Promise<void> {
   await until('both arrive', () => collections.every((each) => each.has('good') && each.has('foreign')))
   await untilEqual(site.raw, collections)
   for (const replay of replays) replay.check()
-}
-
-type Items = Collection<{ n: number }>
-
-interface Loss {
-  /** The messages that are lost, each once: key and number. */
-  readonly lost: readonly string[]
-  /** Whether both writes of the key travel in one batch. */
-  readonly inOneBatch?: boolean
-  readonly ttl?: number
-  /** What happens between the second write's effect and the second try of what was lost. */
-  meanwhile?(own: Items, theirs: Items, server: Server): Promise<unknown>
-  readonly told: readonly string[]
-}
-
-const others = (_: Items, theirs: Items) => theirs.set('k', { n: 3 })
-const losses: Record<string, Loss> = {
-  'a message': { lost: ['k1'], told: ['set 2'] },
-  'a message, while more batches wait': {
-    lost: ['k1'],
-    meanwhile: async (own) => void Promise.all([own.set('y', { n: 3 }), own.set('z', { n: 3 })]),
-    told: ['set 2'],
-  },
-  'a message, and another client writes': { lost: ['k1'], meanwhile: others, told: ['set 2', 'set 3'] },
-  'a message, and the later write expires': { lost: ['k1'], ttl: 0.3, told: ['set 2', 'expire 2'] },
-  'a message of each of two batches, and another client writes': {
-    lost: ['k1', 'x2'],
-    meanwhile: others,
-    told: ['set 2', 'set 3'],
-  },
-  // The server knows ids by the messages that it still has: what was confirmed and replaced would be new to it.
-  'a message of each of two batches, another client writes, and the server is killed': {
-    lost: ['k1', 'x2'],
-    meanwhile: async (own, theirs, server) => {
-      await others(own, theirs)
-      await server.kill()
-      await server.restart()
-    },
-    told: ['set 2', 'set 3'],
-  },
-  'the first of two in a batch, and another client writes': {
-    lost: ['k1'],
-    inOneBatch: true,
-    meanwhile: others,
-    told: ['set 2', 'set 3'],
-  },
-}
-for (const [what, { lost, inOneBatch = false, ttl, meanwhile, told: expected }] of Object.entries(losses)) {
-  test(`W4 lost: ${what}: what was lost never lies over the later write of its key`, async (version) => {
-    await using site = await natsSite(version)
-    const connection = await connect({ servers: site.server.url })
-    const publish = connection.publish.bind(connection)
-    const left = new Set(lost)
-    connection.publish = (subject, payload, options) => {
-      const n = /"n":(\d)/.exec(String(payload))?.[1]
-      if (!left.delete(`${subject.at(-1)}${n}`)) publish(subject, payload, options)
-    }
-    await using client = createClient({ transport: 'nats', connection, writeTimeout: 20_000 })
-    await using other = site.client()
-    client.writer.batchWrites = 2
-    new Complaints(client)
-    const [own, theirs] = [client, other].map((each) => each.database('test').collection('items')) as [Items, Items]
-    await Promise.all([own.subscribe(), theirs.subscribe()])
-    const told: string[] = []
-    theirs.on('set', (key, { n }) => void (key === 'k' && told.push(`set ${n}`)))
-    theirs.on('expire', (key, { n }) => void (key === 'k' && told.push(`expire ${n}`)))
-    const calls: Promise<unknown>[] = [own.set('k', { n: 1 })]
-    if (!inOneBatch) await Promise.resolve()
-    calls.push(own.set('k', { n: 2 }, ttl), own.set('x', { n: 2 }))
-    await until('the later write took effect', () => told.includes('set 2'))
-    await meanwhile?.(own, theirs, site.server)
-    await Promise.all(calls)
-    await own.set('last', { n: 4 })
-    await until('the last is heard of', () => theirs.has('last') && told.length >= expected.length)
-    assert.deepStrictEqual([[...left], told], [[], expected])
-    await client.close()
-    await connection.close()
-  })
 }
 
 test.run()

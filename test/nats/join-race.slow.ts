@@ -1,10 +1,10 @@
 import { joinRace } from '../scenarios/join-race'
-import { natsSite, suiteOnAll } from './support'
+import { natsSite, suite } from './support'
 
-const test = suiteOnAll('join race', 600_000)
+const test = suite('join race, NATS', 600_000)
 
-test('200 joins while 5,000 writes and deletes run: every joiner equals the bucket, and its events its contents', async (version) => {
-  await using site = await natsSite(version)
+test('200 joins while 5,000 writes and deletes run: every joiner equals the bucket, and its events its contents', async () => {
+  await using site = await natsSite()
   await joinRace(site)
 })
 

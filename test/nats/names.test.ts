@@ -7,7 +7,7 @@ import fc from '../support/fast-check'
 
 const test = suite('names, NATS')
 
-const place = (database: string, collection = 'c', prefix?: string) => namesOf({ prefix, database, collection })
+const place = (database: string, collection = 'c', prefix = '') => namesOf({ prefix, database, collection })
 const names = place('region-nl', 'artists')
 
 test('simple names stay as they are', () => {
@@ -15,9 +15,12 @@ test('simple names stay as they are', () => {
     bucket: 'region-nl',
     stream: 'KV_region-nl',
     start: '$KV.region-nl.artists.',
+    epochs: '$KV.region-nl.=',
     cleared: '$KV.region-nl.artists.=',
+    checked: '$KV.region-nl.artists.=t',
   })
-  assert.strictEqual(place('my_app', 'c', 'team_1').bucket, 'team_1_-my_app')
+  assert.strictEqual(place('region-nl', 'c', 'memis').bucket, 'memis-region-nl')
+  assert.strictEqual(place('my_app', 'c', 'team_1').bucket, 'team_1-my_app')
   for (const key of ['coldplay', 'a.b.c', 'a/b', 'A_b-1', '0'])
     assert.strictEqual(subjectOf(names, key), names.start + key)
 })
@@ -35,8 +38,9 @@ test('what means something is written as bytes', () => {
   for (const [key, written] of Object.entries(subjects))
     assert.strictEqual(subjectOf(names, key), names.start + written)
   assert.strictEqual(place('d', 'a.b').start, '$KV.d.a=2Eb.')
-  const buckets = { _41: '_5F41', '_-': '_5F-', 'a.b': 'a_2Eb', _4g: '_4g', a_: 'a_' }
+  const buckets = { _41: '_5F41', '_-': '_-', 'a.b': 'a_2Eb', _4g: '_4g', a_: 'a_', 'a-b': 'a-b' }
   for (const [database, written] of Object.entries(buckets)) assert.strictEqual(place(database).bucket, written)
+  assert.strictEqual(place('c', 'c', 'a-b').bucket, 'a_2Db-c', 'the first dash separates')
 })
 
 const name = fc.oneof(
@@ -58,19 +62,20 @@ test('every key comes back from its subject, which is one that KV allows', () =>
   )
 })
 
-test('two places never share a bucket and a collection', () => {
+test('two places never share a bucket, unless one names that bucket itself', () => {
   fc.assert(
-    fc.property(fc.option(name, { nil: undefined }), name, fc.option(name, { nil: undefined }), name, (p, a, q, b) => {
+    fc.property(name, name, name, name, (p, a, q, b) => {
       const [one, other] = [place(a, 'c', p).bucket, place(b, 'c', q).bucket]
       assert.match(one, /^[-\w]+$/)
       assert.strictEqual(one === other, p === q && a === b)
+      assert.strictEqual(place(a).bucket === place(b).bucket, a === b)
     }),
     { numRuns: 20_000 },
   )
 })
 
 test('a subject that memis would write in another way has no key', () => {
-  for (const written of ['a=61', '=', '=2e', '=zz', '=C3', 'a=2Eb']) {
+  for (const written of ['a=61', '=', '=t', '=2e', '=zz', '=C3', 'a=2Eb', '', 'k'.repeat(300)]) {
     assert.strictEqual(keyOf(names, names.start + written), undefined, written)
   }
 })

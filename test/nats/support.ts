@@ -10,44 +10,20 @@ import { createClient } from '../../src'
 import type { Site } from '../scenarios/site'
 import { type AnyCollection, untilEqualTo } from '../support/replicas'
 import { type NatsOptions, type Server, startNats } from '../support/servers'
-import { type Disposable, suite, until } from '../support/testing'
+import { type Disposable, until } from '../support/testing'
 
 export * from '../support/replicas'
 export * from '../support/testing'
 
-export const versions = ['2.9', '2.15'] as const
-export type Version = (typeof versions)[number]
-
-/**
- * A suite of which every test runs on each version of the server, one after the other; those that mostly wait,
- * `together`.
- */
-export function suiteOnAll(name: string, limit?: number) {
-  const bare = suite(`${name}, NATS`, limit)
-  type Run = (version: Version) => Promise<void>
-  const test = (title: string, run: Run, only: readonly Version[] = versions) => {
-    for (const version of only) bare(`${version}: ${title}`, () => run(version))
-  }
-  const together = (title: string, run: Run) =>
-    bare(`${versions.join(' and ')}: ${title}`, async () => void (await Promise.all(versions.map(run))))
-  return Object.assign(test, { together, before: bare.before, after: bare.after, run: bare.run })
-}
-
 /** A server that is stopped at the end of the block. */
-export async function natsServer(
-  version: Version,
-  options: Omit<NatsOptions, 'binary'> = {},
-): Promise<Disposable<Server>> {
-  const server = await startNats({ binary: `nats-server-${version}`, ...options })
+export async function natsServer(options: NatsOptions = {}): Promise<Disposable<Server>> {
+  const server = await startNats(options)
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() })
 }
 
 /** A server for what is played on other stores, too. */
-export async function natsSite(
-  version: Version,
-  options: Omit<NatsOptions, 'binary'> = {},
-): Promise<Site & { raw: Raw }> {
-  const server = await natsServer(version, options)
+export async function natsSite(options: NatsOptions = {}): Promise<Site & { raw: Raw }> {
+  const server = await natsServer(options)
   const raw = await Raw.connect(server.url)
   return {
     server,
@@ -136,15 +112,15 @@ export class Raw {
     return answer.seq
   }
 
-  /** The last message of each subject that begins so, in the order of the stream. */
-  async messages(bucket: string, start: string): Promise<Message[]> {
-    const info = await this.ask(`STREAM.INFO.KV_${bucket}`, { subjects_filter: `${start}>` })
+  /** The last message of each subject of the database that begins so, in the order of the stream. */
+  async messages(database: string, start: string): Promise<Message[]> {
+    const info = await this.ask(`STREAM.INFO.KV_${bucketOf(database)}`, { subjects_filter: `${start}>` })
     const subjects = Object.keys(info.state.subjects ?? {})
     const found: Message[] = []
     while (subjects.length > 0) {
       await Promise.all(
         subjects.splice(-500).map(async (subject) => {
-          const message = await this.last(bucket, subject)
+          const message = await this.last(database, subject)
           if (message !== undefined) found.push(message)
         }),
       )
@@ -153,11 +129,13 @@ export class Raw {
   }
 
   /** The last message of a subject, by the word of the stream's leader. */
-  async last(bucket: string, subject: string): Promise<Message | undefined> {
-    const answer = await this.ask(`STREAM.MSG.GET.KV_${bucket}`, { last_by_subj: subject }).catch((error: Error) => {
-      if (/no message found/.test(error.message)) return undefined
-      throw error
-    })
+  async last(database: string, subject: string): Promise<Message | undefined> {
+    const answer = await this.ask(`STREAM.MSG.GET.KV_${bucketOf(database)}`, { last_by_subj: subject }).catch(
+      (error: Error) => {
+        if (/no message found/.test(error.message)) return undefined
+        throw error
+      },
+    )
     if (answer === undefined) return undefined
     const { seq, hdrs = '', data = '' } = answer.message
     const lines = Buffer.from(hdrs, 'base64').toString().split('\r\n').slice(1)
@@ -171,10 +149,9 @@ export class Raw {
   }
 
   /** The consumers of a bucket's stream. */
-  async consumers(bucket = 'test'): Promise<{ name: string; config: { filter_subject: string } }[]> {
+  async consumers(bucket = 'memis-test'): Promise<{ name: string; config: { filter_subject: string } }[]> {
     const { consumers } = await this.ask(`CONSUMER.LIST.KV_${bucket}`)
-    // 2.9 names null in the place of one that is being removed.
-    return (consumers ?? []).filter((each: unknown) => each !== null)
+    return consumers ?? []
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,7 +167,7 @@ export function passAcks(connection: UsersConnection, pass: (tell: () => void) =
       ...options,
       callback: (error, message) => {
         const tell = () => options?.callback?.(error, message)
-        if (/^{"stream":"\w+", *"seq":/.test(message.string())) pass(tell)
+        if (/^{"stream":"[^"]+", *"seq":/.test(message.string())) pass(tell)
         else tell()
       },
     })
@@ -202,10 +179,10 @@ export function holdSessions(connection: UsersConnection): () => void {
   const opened = new Promise<void>((resolve) => {
     open = resolve
   })
-  const request = connection.request.bind(connection)
-  connection.request = async (subject, ...rest) => {
-    if (/CONSUMER\.CREATE\.\w+\.\w/.test(subject)) await opened
-    return request(subject, ...rest)
+  const publish = connection.publish.bind(connection)
+  connection.publish = (subject, ...rest) => {
+    if (/CONSUMER\.CREATE\./.test(subject)) opened.then(() => publish(subject, ...rest))
+    else publish(subject, ...rest)
   }
   return open
 }
@@ -221,7 +198,7 @@ const escaped = (text: string, allowed: RegExp, mark: string) =>
     .join('')
 
 /** Of names in which the layout sees nothing special: those of the tests. */
-const bucketOf = (database: string): string => escaped(database, /[A-Za-z0-9_-]/, '_')
+const bucketOf = (database: string): string => `memis-${escaped(database, /[A-Za-z0-9_-]/, '_')}`
 export const startOf = (database: string, collection: string): string =>
   `$KV.${bucketOf(database)}.${escaped(collection, /[\w/-]/, '=')}.`
 export const subjectOf = (database: string, collection: string, key: string): string =>
@@ -248,7 +225,7 @@ export function itemOf({ headers, text }: Message): unknown {
 export async function readStore(raw: Raw, collection: string, database = 'test'): Promise<Map<string, unknown>> {
   const start = startOf(database, collection)
   const items = new Map<string, unknown>()
-  for (const message of await raw.messages(bucketOf(database), start)) {
+  for (const message of await raw.messages(database, start)) {
     const item = itemOf(message)
     if (item !== undefined) items.set(unescaped(message.subject.slice(start.length)), item)
   }
@@ -267,7 +244,12 @@ export function untilEqual(
 }
 
 /** Waits until the stream has so many consumers; fails with those that it has. */
-export async function untilConsumers(raw: Raw, count: number, bucket = 'test', deadline = 20_000): Promise<number> {
+export async function untilConsumers(
+  raw: Raw,
+  count: number,
+  bucket = 'memis-test',
+  deadline = 20_000,
+): Promise<number> {
   let names: string[] = []
   return until(
     `${count} consumers`,

@@ -20,15 +20,14 @@ const test = suite('acl')
 
 /** Reading alone. HELLO and AUTH are everybody's. */
 const reading = [
-  ...['ping', 'info', 'evalsha', 'eval', 'subscribe', 'unsubscribe', 'time', 'hmget', 'hlen'],
-  ...['zrangebyscore', 'zscore', 'zcount'],
+  ...['ping', 'info', 'evalsha', 'eval', 'subscribe', 'unsubscribe', 'time', 'hget', 'hmget', 'hlen'],
+  ...['zrangebyscore', 'zscore', 'zcount', 'hgetall', 'pttl', 'zcard'],
 ]
-const readingItems = ['hgetall', 'pttl', 'zcard']
 const writing = [
-  ...['get', 'set', 'hget', 'hset', 'hdel', 'del', 'pexpireat', 'persist', 'zrevrange', 'zrevrangebyscore', 'zadd'],
+  ...['get', 'set', 'hset', 'hdel', 'del', 'exists', 'pexpireat', 'persist', 'zrevrange', 'zrevrangebyscore', 'zadd'],
   ...['zrem', 'publish'],
 ]
-const needed = [...reading, ...readingItems, ...writing]
+const needed = [...reading, ...writing]
 
 let server: Disposable<Server>
 let raw: Raw
@@ -124,7 +123,7 @@ async function prepare(database: string): Promise<Collection<object>> {
   await Promise.all(['old', 'gone', 'other', 'deleted'].map((key) => items.set(key, { by: 'admin' })))
   await items.delete('deleted')
   // As if a loss of the store had been made good: 'old' was put back, and the mark of 'deleted'.
-  await raw.send('HSET', `${baseOf(database, 'items')}/origins`, 'old', 'former 1', 'deleted', 'former 2')
+  await raw.send('HSET', `${baseOf(database, 'items')}/revs`, 'old', '0-former.1', 'deleted', '0-former.2')
   return items
 }
 
@@ -151,14 +150,12 @@ test(`a user with ${needed.length} commands, its own keys and its own channels c
     (await denied()).filter(({ command }) => command !== 'client|setinfo'),
     [],
   )
-  note(
-    `commands that a user needs: ${needed.join(' ')}; of these, to read only: ${[...reading, ...readingItems].join(' ')}`,
-  )
+  note(`commands that a user needs: ${needed.join(' ')}; of these, to read only: ${reading.join(' ')}`)
 })
 
 test('a user who may read alone follows what others write, and is refused every write', async () => {
   const items = await prepare('reader')
-  const client = await user([...reading, ...readingItems])
+  const client = await user(reading)
   const failures = await useAll(client, 'reader')
   assert.strictEqual(failures.length, 8)
   for (const { error } of failures) assert.strictEqual(error.code, 'UNAUTHORIZED')
@@ -168,6 +165,36 @@ test('a user who may read alone follows what others write, and is refused every 
   const [own, fresh] = ['items', 'new'].map((name) => client.database('reader').collection(name))
   await until('it is heard of', () => !own?.has('gone') && fresh?.has('k'))
   assert.deepStrictEqual(own?.get('old'), { by: 'admin', again: true })
+})
+
+/** With keys that may only be read, EVALSHA is refused: it might write. */
+const readOnly = reading.map((command) => (command.startsWith('eval') ? `${command}_ro` : command))
+
+test('readOnly: true needs nothing but reading rights, and leaves the store as it is', async () => {
+  const items = await prepare('read only')
+  await raw.send('SCRIPT', 'FLUSH')
+  await raw.send('ACL', 'LOG', 'RESET')
+  const rules = ['%R~memis:*', 'resetchannels', '&memis:*']
+  const client = await user(readOnly, { readOnly: true, livenessTimeout: 1000, auditInterval: 50 }, rules)
+  const complaints = new Complaints(client)
+  const [own, fresh] = ['items', 'new'].map((name) => client.database('read only').collection<object>(name))
+  await Promise.all([own?.subscribe(), fresh?.subscribe()])
+  const keys = (await raw.keys(baseOf('read only', 'new'))).length
+  assert.strictEqual(keys, 0, 'nothing is written for a collection that was never written to')
+  for (const write of [own?.set('k', { a: 1 }), own?.delete('old'), own?.clear()]) {
+    assert.strictEqual((await rejection(write as Promise<unknown>)).code, 'READ_ONLY')
+  }
+  await items.set('old', { by: 'admin', again: true })
+  await admin.database('read only').collection<object>('new').set('k', { a: 1 })
+  await until('it is heard of', () => own?.get('old') && 'again' in (own.get('old') as object) && fresh?.has('k'))
+  await untilEqual(raw, [items, own as Collection<object>], { database: 'read only' })
+  await until('both are live', () => own?.freshness.state === 'live' && fresh?.freshness.state === 'live')
+  assert.deepStrictEqual(complaints.codes, [])
+  assert.deepStrictEqual(
+    (await denied()).filter(({ command }) => command !== 'client|setinfo'),
+    [],
+  )
+  note(`commands of a client with readOnly, on keys %R~: ${readOnly.join(' ')}`)
 })
 
 for (const missing of needed) {

@@ -12,7 +12,7 @@ test('all keys and the channel of a collection are in one slot; all scripts run 
   await until('the cluster is whole', async () => /cluster_state:ok/.test(await raw.send('CLUSTER', 'INFO')))
 
   // The audit asks for all collections of a client, which lie in different slots.
-  await using writer = createClient({ url: server.url, auditInterval: 20 })
+  await using writer = createClient({ url: server.url, auditInterval: 20, retention: 1 })
   await using reader = createClient({ url: server.url, auditInterval: 20, retention: 1 })
   const complaints = [writer, reader].map((client) => new Complaints(client))
   // Braces, which mean something in the names of a cluster's keys, in each name.

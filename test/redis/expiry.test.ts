@@ -77,7 +77,7 @@ test('10,000 items with ttls spread over 5 s expire once in each replica, and on
   await first.subscribe()
   const written = itemsOf(writer)
   // The first is due when all have been written and read, the last 5 s after it.
-  const ttl = (i: number) => 3 + (5 * i) / count
+  const ttl = (i: number) => 6 + (5 * i) / count
   await Promise.all(Array.from({ length: count }, (_, i) => written.set(`key ${i}`, { i }, ttl(i))))
   await second.subscribe()
   await until('both hold all', () => first.size === count && second.size === count)
@@ -182,8 +182,9 @@ test('marks of what expired or was deleted are kept for the retention, and trimm
 test('a replica that was away for longer than the retention is told of what is gone all the same', async () => {
   await using server = await redisServer()
   await using raw = await Raw.connect(server.url)
+  // The longest that a client asks for counts.
   await using writer = createClient({ url: server.url, retention: 1 })
-  await using reader = createClient(server.url)
+  await using reader = createClient({ url: server.url, retention: 1 })
   const [written, read] = [itemsOf(writer), itemsOf(reader)]
   const replay = new Replay(read)
   const gone: string[] = []

@@ -1,5 +1,6 @@
 /** What lies in Redis is what the layout says: somebody with redis-cli, or with another language, finds it so. */
 import assert from 'node:assert'
+import { createHash } from 'node:crypto'
 import { type Client, createClient } from '../../src'
 import type { Server } from '../support/servers'
 import {
@@ -80,15 +81,15 @@ test('index, marks, meta and writer are as written down; nothing else lies there
   await artists.set('deleted', { a: 1 }) // 3
   assert.strictEqual(await artists.delete('deleted'), true) // 4
   assert.strictEqual(await artists.delete('never there'), false) // 5, leaves a mark
-  assert.strictEqual(await artists.delete('never there'), false) // 6, changes nothing
-  await artists.set('stays', { b: 2 }) // 7
+  assert.strictEqual(await artists.delete('never there'), false) // changes nothing
+  await artists.set('stays', { b: 2 }) // 6
   const after = Date.now()
 
   assert.deepStrictEqual(await raw.send('ZRANGE', `${base}/log`, 0, -1, 'WITHSCORES'), [
     ['timed', 2],
     ['deleted', 4],
     ['never there', 5],
-    ['stays', 7],
+    ['stays', 6],
   ])
   const marks = new Map<string, number>(await raw.send('ZRANGE', `${base}/ttl`, 0, -1, 'WITHSCORES'))
   const [due, gone] = [marks.get('timed') ?? 0, -(marks.get('deleted') ?? 0)]
@@ -99,9 +100,11 @@ test('index, marks, meta and writer are as written down; nothing else lies there
 
   const list: string[] = await raw.send('HGETALL', `${base}/meta`)
   const meta = new Map(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]))
-  assert.deepStrictEqual([meta.get('layout'), meta.get('head')], ['1', '7'])
-  assert.match(meta.get('epochs') ?? '', /^[\w-]+:0$/)
-  assert.match(meta.get('server') ?? '', /^[0-9a-f]{40}$/)
+  const { layout, head, epochs, cards, retention } = Object.fromEntries(meta)
+  assert.deepStrictEqual([layout, head, epochs, cards, retention], ['2', '6', '', '4 3 0 0', '600000'])
+  // Id, floor, server, secret.
+  assert.match(meta.get('epoch') ?? '', /^[0-9a-f]{11}-[0-9a-f]{8} 0 [0-9a-f]{40} [0-9a-f]{40}$/)
+  assert.match(meta.get('sign') ?? '', /^[0-9a-f]{40}$/)
   assert.deepStrictEqual(await readItem(raw, `${base}:stays`), { b: 2 })
 
   const names = await raw.keys()
@@ -113,7 +116,9 @@ test('index, marks, meta and writer are as written down; nothing else lies there
   assert.deepStrictEqual(names.sort(), others.sort())
 })
 
-test('a notification tells epoch, numbers, what changed nothing, and each change as JSON', async () => {
+const sha1 = (text: string) => createHash('sha1').update(text).digest('hex')
+
+test('a notification tells epoch, places, what changed nothing, and each change as JSON; the store signed it', async () => {
   const messages: string[] = []
   const ear = (await import('redis')).createClient({ url: server.url })
   await ear.connect()
@@ -127,18 +132,26 @@ test('a notification tells epoch, numbers, what changed nothing, and each change
   await until('all are heard', () => messages.length === 4)
   ear.destroy()
 
-  const epoch = /^([\w-]+):0$/.exec(await raw.send('HGET', `${base}/meta`, 'epochs'))?.[1]
+  const [id, , , secret] = (await raw.send('HGET', `${base}/meta`, 'epoch')).split(' ')
+  let before = '0'
   const heard = messages.map((message) => {
     const end = message.indexOf('\n')
-    return [message.slice(0, end), JSON.parse(message.slice(end + 1))]
+    const [, sign = '', body = ''] = /^memis2 ([0-9a-f]{40}) (.*)$/.exec(message.slice(0, end)) ?? []
+    const payload = message.slice(end + 1)
+    assert.strictEqual(sign, sha1(secret + sha1(`${secret}${body}\n${sha1(payload)}`)))
+    // Each names the signature before it.
+    assert.strictEqual(body.slice(0, body.indexOf(' ')), before.slice(0, 16))
+    before = sign
+    return [body.slice(body.indexOf(' ') + 1), JSON.parse(payload)]
   })
   assert.deepStrictEqual(heard, [
-    [`memis1 ${epoch} 1 1 `, [['a', 0, { x: 1 }]]],
-    [`memis1 ${epoch} 2 6 2,4`, [['b', 1500, { 'ü\n': [null] }], ['none'], ['none'], ['a'], ['a']]],
-    [`memis1 ${epoch} 7 7 `, [['c', 0, {}]]],
-    // The clear itself has a number, and changes nothing.
-    [`memis1 ${epoch} 8 10 0`, [null, ['b'], ['c']]],
+    [`${id} 1 1`, [['a', 0, { x: 1 }]]],
+    [`${id} 2 6 v=2,4`, [['b', 1500, { 'ü\n': [null] }], ['none'], ['none'], ['a'], ['a']]],
+    [`${id} 7 7`, [['c', 0, {}]]],
+    // The clear itself has a place, and changes nothing.
+    [`${id} 8 10 v=2`, [['b'], ['c'], null]],
   ])
+  assert.strictEqual(await raw.send('HGET', `${base}/meta`, 'sign'), before)
 })
 
 test('clients of one process read a notification once: all hold the same items, each tells its own changes', async () => {
@@ -167,12 +180,17 @@ test('another language may write by the layout: replicas hear of it, and late jo
   await early.subscribe()
   await writer.set('mine', { by: 'memis' })
   const script = `
-    local n = redis.call('HINCRBY', KEYS[1] .. '/meta', 'head', 1)
-    local epoch = string.match(redis.call('HGET', KEYS[1] .. '/meta', 'epochs'), '([^%s:]+):%d+$')
+    local meta, log = KEYS[1] .. '/meta', KEYS[1] .. '/log'
+    local n = redis.call('HINCRBY', meta, 'head', 1)
+    local id, secret = string.match(redis.call('HGET', meta, 'epoch'), '^(%S+) %d+ %S+ (%S+)$')
+    redis.call('ZADD', log, n, 'theirs')
     redis.call('DEL', KEYS[1] .. ':theirs')
     redis.call('HSET', KEYS[1] .. ':theirs', '\\255', n, 'by', '"another"')
-    redis.call('ZADD', KEYS[1] .. '/log', n, 'theirs')
-    redis.call('PUBLISH', KEYS[1], 'memis1 ' .. epoch .. ' ' .. n .. ' ' .. n .. ' \\n[["theirs",0,{"by":"another"}]]')`
+    local payload = '[["theirs",0,{"by":"another"}]]'
+    local body = string.sub(redis.call('HGET', meta, 'sign'), 1, 16) .. ' ' .. id .. ' ' .. n .. ' ' .. n
+    local sign = redis.sha1hex(secret .. redis.sha1hex(secret .. body .. '\\n' .. redis.sha1hex(payload)))
+    redis.call('HSET', meta, 'sign', sign, 'cards', redis.call('ZCARD', log) .. ' 0 0 0')
+    redis.call('PUBLISH', KEYS[1], 'memis2 ' .. sign .. ' ' .. body .. '\\n' .. payload)`
   await raw.send('EVAL', script, 1, base)
   await writer.set('mine', { by: 'memis', again: true })
   await until('both are heard', () => early.size === 2 && early.get('mine') && 'again' in (early.get('mine') as object))

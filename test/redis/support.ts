@@ -3,15 +3,16 @@
  * takes part, so that memis and its tests cannot be wrong in the same way.
  */
 import assert from 'node:assert'
-import { createClient as createRedisClient, RESP_TYPES } from 'redis'
 import { createClient } from '../../src'
 import type { Site } from '../scenarios/site'
 import { type AnyCollection, untilEqualTo } from '../support/replicas'
 import { type RedisOptions, type Server, startRedis } from '../support/servers'
 import type { Disposable } from '../support/testing'
+import { baseOf, Raw } from './raw'
 
 export * from '../support/replicas'
 export * from '../support/testing'
+export { baseOf, Raw }
 
 /** A server that is stopped at the end of the block. */
 export async function redisServer(options: RedisOptions = {}): Promise<Disposable<Server>> {
@@ -34,58 +35,6 @@ export async function redisSite(options: RedisOptions = {}): Promise<Site> {
     },
   }
 }
-
-/** A client of node-redis that gives replies as they come: texts as strings, maps as lists. */
-export class Raw {
-  readonly #client
-  readonly #binary
-
-  private constructor(url: string, options: object) {
-    this.#client = createRedisClient({ url, ...options }).withTypeMapping({ [RESP_TYPES.MAP]: Array })
-    this.#client.on('error', () => {}) // a server that is killed; the commands tell
-    this.#binary = this.#client.withTypeMapping({ [RESP_TYPES.MAP]: Array, [RESP_TYPES.BLOB_STRING]: Buffer })
-  }
-
-  static async connect(url: string, options: object = {}): Promise<Raw> {
-    const raw = new Raw(url, options)
-    await raw.#client.connect()
-    return raw
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: each command has a reply of its own
-  send(...args: (string | number | Buffer)[]): Promise<any> {
-    return this.#client.sendCommand(args.map((arg) => (typeof arg === 'number' ? String(arg) : (arg as string))))
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  sendBinary(...args: (string | Buffer)[]): Promise<any> {
-    return this.#binary.sendCommand(args as string[])
-  }
-
-  /** The names of all keys of which the name begins so, in no order. */
-  async keys(start = ''): Promise<string[]> {
-    const found = new Set<string>()
-    const pattern = `${start.replace(/[[\]*?\\^-]/g, '\\$&')}*`
-    let cursor = '0'
-    do {
-      const [next, keys] = await this.send('SCAN', cursor, 'MATCH', pattern, 'COUNT', 1000)
-      for (const key of keys) found.add(key)
-      cursor = next
-    } while (cursor !== '0')
-    return [...found]
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#client.destroy()
-  }
-}
-
-const escaped = (name: string) =>
-  name.replace(/%/g, '%25').replace(/\{/g, '%7B').replace(/\}/g, '%7D').replace(/:/g, '%3A')
-
-/** How the names of all keys of a collection begin, and the name of its channel. */
-export const baseOf = (database: string, collection: string, prefix = 'memis'): string =>
-  `${prefix}:{${escaped(database)}:${escaped(collection)}}`
 
 /** One item, field by field, or undefined where there is none. */
 export async function readItem(raw: Raw, name: string): Promise<Record<string, unknown> | undefined> {

@@ -1,4 +1,4 @@
-/** Much is written, two full batches under way at a time, and the store is killed in the midst of it. */
+/** The store is killed while thousands of writes are on their way. */
 import assert from 'node:assert'
 import { differences, Replay } from '../support/replicas'
 import { dice, note, until } from '../support/testing'
@@ -8,7 +8,7 @@ const rounds = 6
 const writes = 3000
 const keys = 1500
 
-/** Each call is confirmed, of each key the last one counts, and no replica sees a key go back. */
+/** Each call is confirmed, the last call of each key counts, and no replica sees a key go back. */
 export async function bulkOutage(site: Site): Promise<void> {
   const options = { writeTimeout: 120_000, livenessTimeout: 2000 }
   await using writing = site.client(options)

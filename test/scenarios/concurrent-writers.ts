@@ -1,4 +1,4 @@
-/** Two processes write to the same keys at once: the order that the store gives their writes is the one that all see. */
+/** Two processes write to the same keys at once: all see the order that the store gives their writes. */
 import assert from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 import { Child } from '../support/child'
@@ -52,7 +52,7 @@ export async function concurrentWriters({ server, read }: Site): Promise<void> {
   await Promise.all([one.ask('close'), two.ask('close')])
 }
 
-/** A replica may skip changes that it learned of too late; those that both saw, both saw in the same order. */
+/** A replica may skip changes that it received too late. Both must see the changes that they have in common in the same order. */
 function sameOrder([one, two]: Told[]): boolean {
   const ofTwo = new Map(two?.revisions)
   return (one?.revisions ?? []).every(([key, first]) => {

@@ -1,4 +1,4 @@
-/** Links that die without a word, or are cut and refused, while a replica on each side writes. */
+/** Links that fall silent, or are cut, while replicas on both sides write. */
 import assert from 'node:assert'
 import type { Client, Collection } from '../../src'
 import { startProxy } from '../support/proxy'
@@ -6,20 +6,20 @@ import { Complaints, Load, Replay, untilEqualTo } from '../support/replicas'
 import { awake, note, until } from '../support/testing'
 import type { Site } from './site'
 
-/** After the link's return, replicas equal the store within so many ms. */
+/** After the link is back, replicas must equal the store within so many ms. */
 const soon = 5000
 const livenessTimeout = 1500
 
 const itemsOf = (client: Client): Collection<object> => client.database('test').collection('items')
 
-/** Waits until the replica is stale, which it may be already on a machine that stood still; returns how many ms that took. */
+/** Waits until the replica is stale; returns the ms. It may be stale already on a machine that stood still. */
 const untilStale = (replica: Collection<object>): Promise<number> =>
   until('it is stale', () => replica.freshness.state === 'stale', 60_000)
 
 const untilLive = (replica: Collection<object>): Promise<number> =>
   until('it is live', () => replica.freshness.state === 'live', 60_000)
 
-/** One replica reaches the store over a proxy, the other directly; both write, and their events are checked. */
+/** One replica reaches the store through a proxy, the other one directly. Both write, and their events are checked. */
 async function twoSides(
   { client, read, server }: Site,
   options: { livenessTimeout?: number },
@@ -56,7 +56,7 @@ async function twoSides(
   }
 }
 
-/** The proxy stops forwarding, or the server is stopped, twice. */
+/** Twice, the proxy stops forwarding or the server is stopped. */
 export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: string) {
   const noticed: number[] = []
   const repaired: number[] = []
@@ -70,7 +70,6 @@ export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: strin
       assert.strictEqual(cut.freshness.state, 'stale')
       // It serves its last contents meanwhile.
       assert.strictEqual(cut.size, replay.items.size)
-      // And so does who only writes.
       await until('the client knows', () => complaints.disconnects.length > round)
       if (harm === 'freeze') await loads[1].more(50)
       const from = awake()
@@ -90,7 +89,7 @@ export async function deadLink(site: Site, harm: 'freeze' | 'pause', what: strin
   assert.ok(Math.max(...repaired) <= soon, `repaired after ${repaired}`)
 }
 
-/** The link is cut and refused for a while, three times. */
+/** Three times, the link is cut and refused for a while. */
 export async function cutLink(site: Site, what = 'cut and refused') {
   const repaired: number[] = []
   await twoSides(site, {}, async ({ cut, near, complaints, loads, proxy }) => {

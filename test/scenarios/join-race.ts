@@ -1,4 +1,4 @@
-/** Between a joiner's first contents and its live updates there is no moment in which a write can be missed (R2). */
+/** Between the first contents of a replica and its live updates, no write is missed (R2). */
 import assert from 'node:assert'
 import type { Client, Collection } from '../../src'
 import { Replay, untilEqualTo } from '../support/replicas'
@@ -7,21 +7,21 @@ import type { Site } from './site'
 
 const writes = 5000
 const joins = 200
-/** More than one read of memis holds. */
+/** More than memis reads at once. */
 const keys = 1100
 
 interface Item {
-  /** Which write made it. */
+  /** The number of the write. */
   n: number
 }
 
-/** What became of a key by its last write that the store has confirmed. */
+/** The last write of a key that the store has confirmed. */
 interface Confirmed {
   n: number
   gone: boolean
 }
 
-/** While 5,000 writes and deletes run: every joiner equals the store, and its events its contents. */
+/** While 5,000 writes and deletes run: every joiner equals the store, and its events equal its contents. */
 export async function joinRace(site: Site): Promise<void> {
   await using writer = site.client()
   const seed = Date.now() % 1_000_000
@@ -38,7 +38,7 @@ export async function joinRace(site: Site): Promise<void> {
     return written.then(() => confirmed.set(key, { n, gone }))
   }
 
-  // All keys are there at first, without a number of the race.
+  // At first all keys have an item that is older than the race.
   await Promise.all(Array.from({ length: keys }, (_, i) => collection.set(`key ${i}`, { n: -1 })))
 
   const joiners: { client: Client; collection: Collection<Item>; replay: Replay }[] = []
@@ -49,7 +49,7 @@ export async function joinRace(site: Site): Promise<void> {
     const joined = client.database('test').collection<Item>('race')
     joiners.push({ client, collection: joined, replay: new Replay(joined) })
     joined.on('stale', (error) => void faults.push(`stale: ${error.message}`))
-    // The connection first, so that the writes at the time of the call are many.
+    // It connects first: so many writes happen at the time of the call.
     await client.connect()
     const before = new Map(confirmed)
     await joined.subscribe()

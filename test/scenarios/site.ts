@@ -1,12 +1,12 @@
-/** What is played on more than one store: here, what it takes of a store. */
+/** What scenarios need of a store: they run on several. */
 import type { Client, MemisOptions } from '../../src'
 import type { Server } from '../support/servers'
 
-/** A server of its own, the way to it, and a reader of it that is none of memis's. */
+/** A server, clients of it, and a reader that does not use memis. */
 export interface Site extends AsyncDisposable {
   readonly server: Server
-  /** Makes a client, as another process would; by another port where there is a proxy in between. */
+  /** Makes a client as another process would, at another port if there is a proxy in between. */
   client(options?: MemisOptions, port?: number): Client
-  /** What a collection of the database `test` holds. */
+  /** The items of a collection of the database `test`. */
   read(collection: string): Promise<Map<string, unknown>>
 }
