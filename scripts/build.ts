@@ -1,6 +1,6 @@
 /**
- * Makes dist: CommonJS from tsc, and around each entry of the package an ES module that hands on the same objects, so
- * that a class exists once, whichever way it is loaded.
+ * Makes dist: CommonJS by tsc, and for each entry of the package an ES module that exports the same objects. So a class exists
+ * once, whichever way it is loaded.
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -30,18 +30,18 @@ for (const file of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
 }
 
 /**
- * The types of an optional peer may be absent where memis is compiled against, and tsc drops a comment that would
- * say so. Anything else that is not node's would have to be installed along with memis.
+ * An optional peer may not be installed in a user's project, and tsc drops comments that would tolerate that. Other packages would
+ * have to be installed along with memis: they are refused.
  */
 function withOptionalPeers(file: string, text: string): string {
   const foreign = /(?:from|import|require\()\s*\(?\s*['"]([^'"]+)['"]/
   const lines = text.split('\n').map((line) => {
     const name = /^\s*(\*|\/[*/])/.test(line) ? undefined : foreign.exec(line)?.[1]
     if (!name || /^(\.|node:)/.test(name)) return line
-    if (!(name in peerDependencies)) throw new Error(`${file}: the public types lean on ${name}: ${line}`)
-    // An ignored line inside a declaration would hide the user's own mistakes as well.
+    if (!(name in peerDependencies)) throw new Error(`${file}: the public types use ${name}: ${line}`)
+    // An ignored line inside a declaration would also hide the user's own mistakes.
     if (!/^(import|export) type /.test(line))
-      throw new Error(`${file}: import the types of ${name} by a line of its own: ${line}`)
+      throw new Error(`${file}: import the types of ${name} in a line of its own: ${line}`)
     return `// @ts-ignore: ${name} is an optional peer\n${line}`
   })
   return lines.join('\n')

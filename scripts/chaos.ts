@@ -2,10 +2,10 @@
  * Chaos on a real server, behind loopback proxies: see `test/chaos`.
  *
  *   npx tsx scripts/chaos.ts --transport redis --seeds 20 --seconds 30 --from 1
- *   npx tsx scripts/chaos.ts --transport redis --seed 7 --seconds 30      one seed again, with all that was done
+ *   npx tsx scripts/chaos.ts --transport redis --seed 7 --seconds 30      one seed again, with a trace
  *
- * The seed decides what is done, and when; a real server and real processes do not give the same run twice.
- * `--report FILE` leaves the figures as JSON.
+ * The seed decides which faults there are, and when. Real servers and processes make each run different all the same.
+ * `--report FILE` writes the figures as JSON.
  */
 import { parseArgs } from 'node:util'
 import { run, type Verdict } from '../test/chaos/run'
@@ -36,13 +36,13 @@ async function main(): Promise<void> {
   }
   const command = `npx tsx scripts/chaos.ts --transport ${transport} --seeds ${seeds} --seconds ${seconds} --from ${from}`
   const summary = summarize(transport, command, verdicts)
-  const { failed, calls, acknowledged, events, losses, restored, converged, faults } = summary
+  const { failed, calls, accepted, events, losses, restored, converged, faults } = summary
   console.log(`${seeds} seeds × ${seconds} s on ${transport}: ${failed.length} failed`)
   console.log(
-    `${calls} calls, ${acknowledged} acknowledged; ${events} events; the store lost its contents ${losses} times, ${restored} items put back`,
+    `${calls} calls, ${accepted} accepted; ${events} events; the store lost its contents ${losses} times, ${restored} items were restored`,
   )
   console.log(
-    `after the last write all were equal within ${converged.median} ms (median), ${converged.worst} ms (worst)`,
+    `after the last write all replicas were equal within ${converged.median} ms (median), ${converged.worst} ms (worst)`,
   )
   for (const { name, count, median, worst } of faults) {
     console.log(`  ${name}: ${count} times, repaired in ${median} ms (median), ${worst} ms (worst)`)

@@ -1,7 +1,6 @@
 /**
- * The coverage of src by the tests, told by c8. tsx puts a whole file on one line, and its name-keeping calls between
- * functions, where c8's own remapping loses functions that never ran; so the ranges are led back to the sources here,
- * and c8 sees nothing but sources.
+ * The coverage of src by the tests, reported by c8. tsx puts a whole file on one line, with calls that keep names between functions:
+ * there, c8's own remapping loses functions that never ran. So the ranges are mapped to the sources here, and c8 only sees sources.
  */
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
@@ -22,7 +21,7 @@ interface Transpiled {
   data: SourceMapPayload
 }
 
-/** What a process leaves behind. */
+/** The coverage file of a process. */
 interface Dump {
   result: { url: string; functions: { ranges: Range[] }[] }[]
   'source-map-cache'?: Record<string, Transpiled>
@@ -31,7 +30,7 @@ interface Dump {
 const root = resolve(__dirname, '..')
 const src = join(root, 'src')
 
-/** Reports on what processes with NODE_V8_COVERAGE=`dumps` have left; not `ok` below the wanted percentage of lines. */
+/** Reports on the files of processes with NODE_V8_COVERAGE=`dumps`. Not `ok` below the wanted percentage of lines. */
 export async function reportCoverage(dumps: string, lines: number): Promise<{ ok: boolean; output: string }> {
   const mapped = join(dumps, 'mapped')
   await mkdir(mapped, { recursive: true })
@@ -61,14 +60,14 @@ function toSources(dump: Dump): Dump['result'] {
         const end = offsets.atOrBefore(endOffset - 1)
         return start < end ? [{ startOffset: start, endOffset: end + 1, count }] : []
       })
-      // Helpers of the transpiler have no place in the source.
+      // Helpers of the transpiler are not in the source.
       return ranges.length > 0 ? [{ ...fn, ranges }] : []
     })
     return [{ ...script, functions }]
   })
 }
 
-/** By mappings: each test process has loaded much the same files. */
+/** By mappings: all test processes have loaded mostly the same files. */
 const offsetsKnown = new Map<string, number[]>()
 
 /** From an offset in the transpiled text to the nearest one in the source, on either side. */
@@ -89,7 +88,7 @@ function sourceOffsets({ lineLengths, data }: Transpiled) {
   }
 }
 
-/** For each offset in the transpiled text its offset in the source; -1 where none is mapped. */
+/** For each offset in the transpiled text its offset in the source; -1 if none is mapped. */
 function exactOffsets(source: string, { lineLengths, data }: Transpiled): number[] {
   const lineStarts = [0]
   for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) lineStarts.push(at + 1)
@@ -105,7 +104,7 @@ function exactOffsets(source: string, { lineLengths, data }: Transpiled): number
   return known
 }
 
-/** Files of types alone are never loaded; c8 would count them as not covered. */
+/** Files that only have types are never loaded: c8 would count them as not covered. */
 async function typeFiles(): Promise<string[]> {
   const found: string[] = []
   for (const file of await readdir(src, { recursive: true })) {

@@ -1,5 +1,5 @@
-// uvu drops what a hook throws: a server that did not start would fail every test and say nothing. Here it is printed. And it
-// tells no titles: here those that passed are written to the file MEMIS_CASES.
+// uvu drops what a hook throws: a server that does not start would fail every test without a reason. Here it is printed. And uvu
+// prints no titles: those of tests that passed are written to the file MEMIS_CASES.
 const { appendFileSync } = require('node:fs')
 const uvu = require('uvu')
 

@@ -1,7 +1,6 @@
 /**
- * Runs one file of uvu suites in a process of its own and judges what came of it. uvu ends with success also after a
- * `before` that threw or a suite that was never run, so its exit code is not enough: its closing block must be there,
- * and every test of it must have passed.
+ * Runs one file of uvu suites in a process of its own, and judges the outcome. uvu exits with success after a `before` that
+ * threw, and if a suite was never run. So its exit code is not enough: its closing block must be printed, and every test must have passed.
  */
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
@@ -15,27 +14,27 @@ export interface Verdict {
   skipped: number
   /** Why the file is not good, a line each; empty if it is. */
   faults: string[]
-  /** Why tests were skipped: the lines `skip: …` of the output. */
+  /** The reasons of skipped tests: the lines `skip: …` of the output. */
   skips: string[]
-  /** What was measured: the lines `# …` of the output. */
+  /** Measurements: the lines `# …` of the output. */
   notes: string[]
-  /** The titles of the tests that passed, of which uvu itself tells the number alone. */
+  /** The titles of the tests that passed. uvu itself only counts them. */
   cases: string[]
   output: string
   ms: number
 }
 
-/** What uvu says at the end of a suite. */
+/** uvu's closing block. */
 const closing = /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)$/gm
-/** So long after its last test (ms) a file may still run: what it leaves open is a defect, and must not hold up the others. */
+/** A file may run for so many ms after its last test: leaving something open is a defect, and must not hold up the others. */
 const patience = 20_000
 
 /** The temporary directory of each process group. */
 const running = new Map<number, string>()
 
 /**
- * A file says its suite's name as soon as it is loaded. Once, under load, one of a thousand was not loaded at all, before any line of
- * it had run: what has said nothing after so many ms is begun once more, and that is told.
+ * A file prints its suite's name as soon as it is loaded. Once, under load, one of a thousand was never loaded: a file that has
+ * printed nothing after so many ms is started once more, which is noted.
  */
 const longestSilence = 90_000
 
@@ -48,16 +47,16 @@ export async function runSuite(
   const verdict = await runOnce(file, Math.min(silence, timeout), timeout, env)
   if (verdict.output !== '' || verdict.ms < silence) return verdict
   const again = await runOnce(file, timeout, timeout, env)
-  return { ...again, notes: [`begun again: it had not been loaded after ${silence / 1000} s`, ...again.notes] }
+  return { ...again, notes: [`started again: it had not been loaded after ${silence / 1000} s`, ...again.notes] }
 }
 
 async function runOnce(file: string, silence: number, timeout: number, env: NodeJS.ProcessEnv): Promise<Verdict> {
   const start = performance.now()
   const faults = forgotten(await readFile(file, 'utf8'))
-  // Here, so that what a killed process left can be removed.
+  // Made here, so that the files of a killed process can be removed.
   const temp = await mkdtemp(join(tmpdir(), 'memis-test-'))
   const { FORCE_COLOR: _, ...inherited } = process.env
-  // Detached: a process group of its own, so that whatever the file has started ends with it.
+  // Detached: a process group of its own, so that all processes that the file has started end with it.
   const child = spawn(process.execPath, ['--require', join(__dirname, 'loud-hooks.cjs'), '--import', 'tsx', file], {
     env: { ...inherited, NO_COLOR: '1', MEMIS_TMP: temp, MEMIS_CASES: join(temp, 'cases'), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -108,7 +107,7 @@ async function runOnce(file: string, silence: number, timeout: number, env: Node
   return { passed, failed, skipped, faults, skips, notes, cases, output, ms: performance.now() - start }
 }
 
-/** Ends what still runs, for a runner that is interrupted itself. */
+/** Ends all running files, for a runner that is interrupted. */
 export function endSuites(): void {
   for (const [group, temp] of running) {
     endGroup(group)
@@ -116,7 +115,7 @@ export function endSuites(): void {
   }
 }
 
-/** uvu writes a suite's name and its dots without a line of their own, so such a line may begin behind them. */
+/** uvu prints a suite's name and its dots without a line break: such a line may begin after them. */
 function linesWith(mark: string, output: string): string[] {
   return [...output.matchAll(new RegExp(`(?:^|[•✘] | {2})${mark} (.+)$`, 'gm'))].map((match) => match[1] as string)
 }
@@ -125,11 +124,11 @@ function endGroup(group: number): void {
   try {
     process.kill(-group, 'SIGKILL')
   } catch {
-    // Nobody is left in it.
+    // The group is empty.
   }
 }
 
-/** A suite whose run() was forgotten leaves no trace where another one in the file has run. */
+/** A suite whose run() was forgotten leaves no trace if another one in the file has run. */
 function forgotten(source: string): string[] {
   const names = [...source.matchAll(/\b(\w+) = suite\b/g)].map((match) => match[1] as string)
   if (/import \{[^}]*\btest\b[^}]*\} from 'uvu'/.test(source)) names.push('test')

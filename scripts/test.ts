@@ -1,15 +1,15 @@
 /**
- * `npm test`: types, lint, every suite in a process of its own, three at a time (they mostly wait), and the coverage of src.
+ * `npm test`: types, lint, every file of tests in a process of its own, three at a time (they mostly wait), and the coverage of src.
  *
  *   npm test -- redis        only the files whose path contains "redis"; no types, lint or coverage
- *   npm run test:all         the slow suites (*.slow.ts) as well
- *   npm run test:all -- --report FILE      leaves the verdicts as JSON, for scripts/guarantees.ts
+ *   npm run test:all         the slow files (*.slow.ts) as well
+ *   npm run test:all -- --report FILE      writes the verdicts as JSON, for scripts/guarantees.ts
  *
- * Everything that was checked counts; the last line is the sum, and the exit code says the same. What failed stands before it
- * once more, in short: where only the end of a long log is kept, that is the end.
+ * The last line is the sum of everything that was checked, and the exit code says the same. Before it, failures are repeated in
+ * short: where only the end of a long log is kept, that is what is kept.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -23,6 +23,8 @@ const atOnce = 3
 const timeout = 240_000
 const slowTimeout = 900_000
 const wantedLines = 95
+/** How long each file took (s), the last time that it ran. */
+const timesFile = join(root, '.cache/test-times.json')
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,6 +36,7 @@ const verdicts: (Omit<Verdict, 'output'> & { file: string })[] = []
 const dumps = mkdtempSync(join(tmpdir(), 'memis-coverage-'))
 const sum = { passed: 0, failed: 0, skipped: 0 }
 const failures: string[] = []
+const times: Record<string, number> = existsSync(timesFile) ? JSON.parse(readFileSync(timesFile, 'utf8')) : {}
 
 process.on('exit', () => {
   endSuites()
@@ -60,6 +63,8 @@ async function main(): Promise<void> {
     const { ok, output } = await reportCoverage(dumps, wantedLines)
     tell('coverage', performance.now() - start, ok ? { passed: 1 } : { failed: 1 }, [], output)
   }
+  mkdirSync(join(root, '.cache'), { recursive: true })
+  writeFileSync(timesFile, JSON.stringify(times, null, 1))
   if (failures.length > 0) console.log(`\nIn short:\n${failures.join('\n')}\n`)
   const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''
   console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)
@@ -70,13 +75,14 @@ async function main(): Promise<void> {
   process.exitCode = sum.failed > 0 ? 1 : 0
 }
 
-/** The package's test first, since it takes longest: the others fill the other places meanwhile. */
+/** The longest first, by how long they took last time: the short ones fill the gaps. A file that has never run comes first. */
 async function findFiles(): Promise<string[]> {
   const name = slow ? /\.(test|slow)\.ts$/ : /\.test\.ts$/
   const all = await readdir(join(root, 'test'), { recursive: true })
   const files = all.map((file) => `test/${file}`).filter((file) => name.test(file) && file.includes(wanted ?? ''))
-  const rank = (file: string) => (file.startsWith('test/package/') ? 0 : 1)
-  return files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b))
+  const time = (file: string) => times[file] ?? Infinity
+  const rank = (file: string) => (/^test\/(package|simulation)\//.test(file) ? 0 : 1)
+  return files.sort((a, b) => time(b) - time(a) || rank(a) - rank(b) || a.localeCompare(b))
 }
 
 async function suite(file: string): Promise<void> {
@@ -84,6 +90,7 @@ async function suite(file: string): Promise<void> {
   const verdict = await runSuite(join(root, file), file.endsWith('.slow.ts') ? slowTimeout : timeout, env)
   const { output: _, ...told } = verdict
   verdicts.push({ file, ...told })
+  times[file] = Math.round(verdict.ms / 1000)
   const lines = [...verdict.notes, ...verdict.skips.map((skip) => `skipped: ${skip}`), ...verdict.faults]
   tell(file, verdict.ms, verdict, lines, verdict.failed > 0 ? verdict.output : '')
 }
@@ -114,7 +121,7 @@ function tell(name: string, ms: number, counts: Counts, lines: string[] = [], ou
   if (failed) failures.push(`FAIL ${name}: ${lines.at(-1) ?? 'see there'}`, ...inShort(output))
 }
 
-/** The beginning of what uvu says of each test that failed. */
+/** The beginning of what uvu prints for each test that failed. */
 function inShort(output: string): string[] {
   const tests = output.split(/^ {3}(?=FAIL )/m).slice(1, 6)
   return tests.flatMap((told) => told.split('\n', 9).map((line) => `  ${line.slice(0, 240)}`))

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: memis beside what people write by hand, measured side by side. `npm run bench -- P1 P4` runs some figures.
- * Prints one table, and keeps it in results.json and chart.svg, which the README shows.
+ * `npm run bench`: memis beside what people write by hand, on the same machine and in turns. `npm run bench -- P1 P4` runs some
+ * figures. Prints a table, and keeps it in results.json and chart.svg, which the README shows.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   process.exit(failed ? 1 : 0)
 }
 
-/** What memis is measured against is installed here, and what is measured is compiled. */
+/** Installs the packages that memis is measured against, and compiles what is measured. */
 function prepare(): void {
   if (!existsSync(join(__dirname, 'node_modules'))) {
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: __dirname, stdio: ['ignore', 2, 2] })

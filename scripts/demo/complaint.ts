@@ -1,4 +1,4 @@
-/** Why the demo ends before its end, in words for who runs it, and the exit code that says so to a script. */
+/** Why the demo ends early: a message for its user, and an exit code for scripts. */
 export class Complaint extends Error {
   constructor(
     message: string,

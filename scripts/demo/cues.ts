@@ -1,10 +1,10 @@
-/** What the story waits for. Each wait is over at once when the demo has to end. */
+/** What the story waits for. Every wait ends at once if the demo has to end. */
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Complaint } from './complaint'
 import type { Seat, Stage } from './stage'
 
-/** What was not heard of after so many ms will not come. */
+/** What has not happened after so many ms will not happen. */
 const patience = 20_000
 
 export class Cues {
@@ -14,7 +14,7 @@ export class Cues {
   constructor(stage: Stage, signal: AbortSignal) {
     this.#stage = stage
     this.#signal = signal
-    setMaxListeners(0, signal) // each wait listens, and a wave of writes is many waits
+    setMaxListeners(0, signal) // each wait listens, and many writes wait at once
   }
 
   heed<R>(promise: Promise<R>): Promise<R> {
@@ -34,33 +34,38 @@ export class Cues {
     await this.heed(sleep(ms, undefined, { signal: timer.signal })).finally(() => timer.abort())
   }
 
-  /** Until it is so of every server that has started. */
-  async until(what: string, holds: (seat: Seat) => boolean): Promise<void> {
-    const lacking = () => this.#stage.present.filter((seat) => !holds(seat))
+  /** Resolves once it holds for each of these servers. */
+  async until(seats: readonly Seat[], what: string, holds: (seat: Seat) => boolean): Promise<void> {
+    const lacking = () => seats.filter((seat) => !holds(seat))
     const timer = new AbortController()
     const late = sleep(patience, undefined, { signal: timer.signal }).then(() => {
-      throw new Complaint(`Server ${list(lacking())} should have ${what} within ${patience / 1000} s, and has not.`, 1)
+      throw new Complaint(`Server ${list(lacking())} should ${what} within ${patience / 1000} s, and did not.`, 1)
     })
     const held = this.#stage.until(() => lacking().length === 0)
     await this.heed(Promise.race([held, late])).finally(() => timer.abort())
   }
 
-  /** Until every server has told that event of each of these keys, from now on. */
-  told(what: 'set' | 'expire' | 'delete', ...keys: string[]): Promise<void> {
-    const since = performance.now()
-    const has = (seat: Seat, key: string) => {
-      return seat.told.some((told) => told.what === what && told.text === key && told.at >= since)
+  /** Resolves to the time of the last of these events, counted from `since`: one of each key in each server. */
+  async told(
+    seats: readonly Seat[],
+    what: 'set' | 'expire' | 'delete',
+    keys: readonly string[],
+    since: number,
+  ): Promise<number> {
+    const of = (seat: Seat, key: string) => {
+      return seat.told.find((told) => told.what === what && told.text === key && told.at >= since)
     }
-    return this.until(`told "${what}" of ${keys.join(', ')}`, (seat) => keys.every((key) => has(seat, key)))
+    await this.until(seats, `emit "${what}" of ${keys.join(', ')}`, (seat) =>
+      keys.every((key) => of(seat, key) !== undefined),
+    )
+    return Math.max(...seats.flatMap((seat) => keys.map((key) => of(seat, key)?.at ?? 0)))
   }
+}
 
-  /** How long it took, in words. */
-  async time(what: () => Promise<void>): Promise<string> {
-    const began = performance.now()
-    await what()
-    const ms = performance.now() - began
-    return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
-  }
+/** A duration in words. */
+export function inWords(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(0)} s`
+  return `${ms < 10 ? Math.max(0.1, ms).toFixed(1) : Math.round(ms)} ms`
 }
 
 /** `A, B and C` */

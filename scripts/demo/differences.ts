@@ -3,7 +3,7 @@ import type { Item } from './records'
 
 type Items = ReadonlyMap<string, Item>
 
-/** In what two collections differ, item by item, a line each. */
+/** The differences between two collections: a line for each item that differs. */
 export function differences(wanted: Items, held: Items): string[] {
   const lines: string[] = []
   for (const [key, item] of wanted) {

@@ -1,4 +1,4 @@
-/** The demo as lines of text, for whoever is no terminal: each step, and what each server has told in it. */
+/** The demo as lines of text, if the output is no terminal: each step, and what each server has reported in it. */
 import { list } from './cues'
 import type { Report } from './server'
 import type { Seat, Stage, View } from './stage'
@@ -8,7 +8,7 @@ const mostKeys = 3
 
 export class Plain implements View {
   #stage: Stage | undefined
-  /** What each server has told in this step: the keys (or messages), by kind. */
+  /** What each server has reported in this step: the keys (or messages), by kind. */
   readonly #told = new Map<Seat, Map<string, string[]>>()
 
   open(stage: Stage): void {
@@ -24,7 +24,11 @@ export class Plain implements View {
   }
 
   report(seat: Seat, report: Report): void {
-    if (report.what === 'state') return this.#note(seat, report.state, '')
+    if (report.what === 'stale') return this.#note(seat, `stale, serves ${report.size} items`, '')
+    if (report.what === 'ready') {
+      const { lost, restored } = report
+      return this.#note(seat, lost > 0 ? `live again, ${restored} of ${lost} lost keys restored` : 'live', '')
+    }
     if (report.what === 'fault') return this.#note(seat, 'error', report.message)
     const { what, key, detail, cause } = report
     const kind = cause === 'live' ? what : `${what} (${cause})`
@@ -33,10 +37,11 @@ export class Plain implements View {
 
   result(): void {
     this.#summarize()
+    for (const [what, value] of this.#stage?.figures ?? []) console.log(`     ${what}: ${value}`)
     console.log(`     ${this.#stage?.result}`)
   }
 
-  /** What was told in a step that did not come to its end is worth knowing, too. */
+  /** The reports of a step that was interrupted are printed, too. */
   close(): void {
     this.#summarize()
   }

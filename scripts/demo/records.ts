@@ -1,4 +1,4 @@
-/** Where the records come from: a JSON file, be it the user's or that of the package world-countries. */
+/** Reads the records from a JSON file: the user's, or that of the package world-countries. */
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Complaint } from './complaint'
@@ -10,7 +10,7 @@ export interface Records {
   items: Map<string, Item>
 }
 
-/** What stands for a key in an array of objects, if every object has it and no two have the same. */
+/** Fields that serve as the key of an array's objects, if every object has the field and no two have the same value. */
 const keyFields = ['cca3', 'id', 'key', 'name']
 
 /** @throws Complaint with exit code 2 */
@@ -33,7 +33,7 @@ export async function readRecords(file: string | undefined): Promise<Records> {
   return { title, items }
 }
 
-/** The records by key, or why there are none. */
+/** The records by key; or a text that says why there are none. */
 function recordsOf(json: unknown): Map<string, Item> | string {
   if (typeof json !== 'object' || json === null) return `it holds ${nameOf(json)}`
   const entries = Object.entries(json)
@@ -59,7 +59,7 @@ function nameOf(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `a ${typeof value}`
 }
 
-/** A record's name for people, where it has one. */
+/** A record's name for people, if it has one. */
 export function labelOf(item: Item): string {
   const name = isObject(item.name) ? item.name.common : item.name
   for (const label of [name, item.title, item.label]) if (typeof label === 'string') return label

@@ -3,31 +3,42 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClientOptions } from '../../src'
 import { Complaint } from './complaint'
 import type { Item } from './records'
-import type { Place, Report, Server } from './server'
+import type { Place, Report, Server, Written } from './server'
 import type { Answer, Order } from './server-process'
 
 type Call = { resolve(value: unknown): void; reject(error: Error): void }
 type WithoutId<O> = O extends unknown ? Omit<O, 'id'> : never
 
-/** A process that is asked to end and does not is ended after so many ms. */
+/** A process that was asked to end and does not is killed after so many ms. */
 const patience = 3000
+
+export interface RemoteOptions {
+  readonly name: string
+  /** Options for its client. */
+  readonly client: ClientOptions
+  /** The store itself. */
+  readonly url: string
+  readonly place: Place
+  report(report: Report): void
+  /** Called if the process ends by itself. */
+  lost(error: Error): void
+}
 
 export class RemoteServer implements Server {
   readonly #child: ChildProcess
-  readonly #url: string
-  readonly #place: Place
+  readonly #options: RemoteOptions
   readonly #calls = new Map<number, Call>()
   #lastId = 0
-  #ending = false
+  #isEnding = false
   #stderr = ''
 
-  /** `lost` is called if the process ends by itself. */
-  constructor(name: string, url: string, place: Place, report: (report: Report) => void, lost: (error: Error) => void) {
-    this.#url = url
-    this.#place = place
-    // Whatever it printed would stand in the middle of the picture.
+  constructor(options: RemoteOptions) {
+    const { name, report, lost } = options
+    this.#options = options
+    // Its output would appear in the middle of the picture.
     this.#child = fork(join(__dirname, 'server-process.ts'), { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     this.#child.stderr?.on('data', (chunk) => {
       this.#stderr = `${this.#stderr}${chunk}`.slice(-2000)
@@ -38,13 +49,11 @@ export class RemoteServer implements Server {
     })
     this.#child.on('error', lost)
     this.#child.on('exit', (code, signal) => {
-      const error = new Complaint(
-        `The process of server ${name} ended (${signal ?? `code ${code}`}). ${this.#stderr}`.trim(),
-        1,
-      )
+      const how = signal ?? `code ${code}`
+      const error = new Complaint(`The process of server ${name} ended (${how}). ${this.#stderr}`.trim(), 1)
       for (const call of this.#calls.values()) call.reject(error)
       this.#calls.clear()
-      if (!this.#ending) lost(error)
+      if (!this.#isEnding) lost(error)
     })
   }
 
@@ -53,23 +62,19 @@ export class RemoteServer implements Server {
   }
 
   async start(): Promise<void> {
-    await this.#ask({ order: 'start', url: this.#url, place: this.#place })
+    const { client, url, place } = this.#options
+    await this.#ask({ order: 'start', options: client, url, place })
   }
 
-  async set(key: string, item: Item, ttl?: number): Promise<void> {
-    await this.#ask({ order: 'set', key, item, ttl })
-  }
-
-  async delete(key: string): Promise<boolean> {
-    return (await this.#ask({ order: 'delete', key })) as boolean
-  }
-
-  async contents(): Promise<[string, Item][]> {
-    return (await this.#ask({ order: 'contents' })) as [string, Item][]
-  }
+  set = (key: string, item: Item, ttl?: number) => this.#ask<Written>({ order: 'set', key, item, ttl })
+  delete = (key: string) => this.#ask<Written>({ order: 'delete', key })
+  contents = () => this.#ask<[string, Item][]>({ order: 'contents' })
+  flood = (count: number) => this.#ask<number>({ order: 'flood', count })
+  arrived = (count: number) => this.#ask<number>({ order: 'arrived', count })
+  readRate = () => this.#ask<number>({ order: 'readRate' })
 
   async end(): Promise<void> {
-    this.#ending = true
+    this.#isEnding = true
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const gone = once(this.#child, 'exit')
     this.#ask({ order: 'end' }).catch(() => {})
@@ -79,10 +84,10 @@ export class RemoteServer implements Server {
     await gone
   }
 
-  #ask(order: WithoutId<Order>): Promise<unknown> {
+  #ask<R>(order: WithoutId<Order>): Promise<R> {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
-      this.#calls.set(id, { resolve, reject })
+      this.#calls.set(id, { resolve: resolve as (value: unknown) => void, reject })
       this.#child.send({ ...order, id }, (error) => {
         if (error && this.#calls.delete(id)) reject(error)
       })

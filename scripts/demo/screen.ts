@@ -1,14 +1,15 @@
-/** The picture in a terminal, on its second screen, which leaves no trace on the first. */
+/** The picture in a terminal, on its alternate screen, which leaves the first one as it was. */
 import type { WriteStream } from 'node:tty'
+import { now } from './clock'
 import { draw } from './picture'
 import type { Stage, View } from './stage'
 
 const frameMs = 50
-/** Something else may have written to the terminal, a key that was pressed say: from time to time all is painted. */
+/** Keys that are pressed appear in the picture: every so many frames, all of it is painted. */
 const fullFrames = 20
 const widest = 120
 
-// The second screen, no cursor, and no line that is too long goes on in the next.
+// The alternate screen, no cursor, and no wrapping of long lines.
 const enter = '\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J'
 const leave = '\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l'
 
@@ -36,10 +37,11 @@ export class Screen implements View {
     this.#out.write(enter)
     this.#out.on('resize', this.#resized)
     process.on('exit', this.#left)
+    this.#paint()
     this.#timer = setInterval(() => this.#paint(), frameMs)
   }
 
-  // All that happens is on the stage, and the next frame shows it.
+  // The next frame shows what is on the stage.
   step(): void {}
   report(): void {}
   result(): void {}
@@ -65,14 +67,14 @@ export class Screen implements View {
   #draw(): string[] {
     const { columns, rows } = this.#out
     const size = { width: Math.max(80, Math.min(widest, columns)), height: Math.max(24, rows), color: this.#color }
-    return draw(this.#stage, size, performance.now())
+    return draw(this.#stage, size, now())
   }
 
   /** Writes only the lines that changed, in one go: nothing flickers. */
   #paint(): void {
     if (this.#frames++ % fullFrames === 0) this.#painted = []
     const { columns, rows } = this.#out
-    // Behind a line that fills the row, the cursor still stands on its last character, and would erase that.
+    // After a line that fills the row, the cursor is still on its last character: it would erase that.
     const rest = columns > widest ? '\x1b[K' : ''
     let changed = ''
     const lines = this.#draw()

@@ -1,35 +1,35 @@
-/** A server in a process of its own: does what the demo asks by messages, and sends it what its replica tells. */
+/** A server in a process of its own: does what the demo asks by messages, and sends the reports of its replica. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createClient } from '../../src'
-import { removeLeftovers } from './leftovers'
+import { type ClientOptions, createClient } from '../../src'
 import type { Item } from './records'
-import { LocalServer, type Place, type Report } from './server'
+import { LocalServer, type Place, type Report, type Server } from './server'
+import { deleteData } from './store-data'
 
 export type Order =
-  | { id: number; order: 'start'; url: string; place: Place }
-  | { id: number; order: 'set'; key: string; item: Item; ttl?: number }
+  | { id: number; order: 'start'; options: ClientOptions; url: string; place: Place }
+  | { id: number; order: 'set'; key: string; item: Item; ttl?: number | undefined }
   | { id: number; order: 'delete'; key: string }
-  | { id: number; order: 'contents' | 'end' }
+  | { id: number; order: 'flood' | 'arrived'; count: number }
+  | { id: number; order: 'contents' | 'readRate' | 'end' }
 
 export type Answer =
   | { reports: Report[] }
   | { id: number; value: unknown }
-  | { id: number; error: { message: string; code?: string } }
+  | { id: number; error: { message: string; code?: string | undefined } }
 
-/** Tidying up for a demo that has gone takes no longer (ms). */
+/** Tidying up for a demo that was killed takes no longer (ms). */
 const patience = 3000
 
-let server: LocalServer | undefined
-let abandoned = async () => {}
+let server: Server | undefined
+let tidyUp = async () => {}
 let reports: Report[] = []
 
 async function obey(order: Order): Promise<unknown> {
   if (order.order === 'start') {
-    const { url, place } = order
-    const local = new LocalServer(createClient({ url }), place, report)
-    server = local
-    abandoned = () => local.clear().then(() => removeLeftovers(url, place))
-    return local.start()
+    const { options, url, place } = order
+    server = new LocalServer(createClient(options), place, report)
+    tidyUp = () => deleteData(url, place)
+    return server.start()
   }
   if (server === undefined) throw new Error('not started')
   switch (order.order) {
@@ -37,15 +37,21 @@ async function obey(order: Order): Promise<unknown> {
       return server.set(order.key, order.item, order.ttl)
     case 'delete':
       return server.delete(order.key)
+    case 'flood':
+      return server.flood(order.count)
+    case 'arrived':
+      return server.arrived(order.count)
     case 'contents':
       return server.contents()
+    case 'readRate':
+      return server.readRate()
     case 'end':
-      abandoned = async () => {}
+      tidyUp = async () => {}
       return server.end()
   }
 }
 
-/** Many events come in one go; a message for each would take longer than the replication itself. */
+/** Many events come at once: a message for each would take longer than the replication itself. */
 function report(report: Report): void {
   if (reports.push(report) === 1) setImmediate(flush)
 }
@@ -62,7 +68,7 @@ function send(answer: Answer): void {
 process.on('message', async (order: Order) => {
   try {
     const value = await obey(order)
-    flush() // an answer is not heard before the events that came before it
+    flush() // the events before an answer are sent before it
     send({ id: order.id, value })
     if (order.order === 'end') process.disconnect()
   } catch (error) {
@@ -71,11 +77,11 @@ process.on('message', async (order: Order) => {
   }
 })
 
-// The demo ends its servers: Ctrl-C in a terminal reaches all processes, and it has to tidy up first.
+// Ctrl-C in a terminal reaches all processes. The demo ends its servers after it has tidied up.
 for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {})
 
-// It has gone. If it had no time to tidy up, killed as it was, this falls to its servers.
+// The demo has ended. If it was killed, its servers tidy up.
 process.on('disconnect', async () => {
-  await Promise.race([abandoned().catch(() => {}), sleep(patience)])
+  await Promise.race([tidyUp().catch(() => {}), sleep(patience)])
   process.exit()
 })

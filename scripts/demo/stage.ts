@@ -1,45 +1,49 @@
-/** What the audience sees: the servers, what they have told so far, and what happens just now. */
-import type { FreshnessState } from '../../src'
-import type { Change, Report, Server } from './server'
+/** What the audience sees: the servers, what they have reported so far, and what happens now. */
+import { now } from './clock'
+import type { Report, SeatState, Server } from './server'
 
 export interface Told {
-  what: 'snapshot' | 'set' | 'expire' | 'delete' | 'fault'
+  what: 'snapshot' | 'set' | 'expire' | 'delete' | 'stale' | 'restored' | 'fault'
   text: string
   detail: string
   at: number
 }
 
+/** One of the servers. All times are ms on the clock of all processes. */
 export interface Seat {
   readonly name: string
   server: Server | null
   /** Of a process of its own. */
   pid: number | undefined
-  /** `away` before it was started. */
-  state: FreshnessState | 'away'
+  state: SeatState
   size: number
+  /** Its link to the store is cut. */
+  isCut: boolean
   /** The newest first. */
   readonly told: Told[]
-  /** When it last wrote and when it last heard of a change: ms by the clock of `performance`. */
   wroteAt: number
   heardAt: number
+  /** How many changes it has caught up with since it was stale last. */
+  changes: number
 }
 
 export interface Countdown {
   readonly key: string
+  /** Seconds. */
   readonly ttl: number
-  /** When the store had taken it. */
+  /** When the store accepted it. */
   readonly setAt: number
-  /** Who has told its end, and when. */
+  /** Whose replica it expired in, and when. */
   readonly gone: { name: string; at: number }[]
 }
 
-/** Draws the stage, or writes down what happens on it. */
+/** Draws the stage, or prints what happens on it. */
 export interface View {
   open(stage: Stage): void
-  /** A step begins: `stage.caption` says which. */
+  /** A step begins: `stage.caption` says what happens. */
   step(): void
   report(seat: Seat, report: Report): void
-  /** A step is over: `stage.result` says what came of it. */
+  /** A step is over: `stage.result` says how it went. */
   result(): void
   close(): void
 }
@@ -50,27 +54,31 @@ export class Stage {
   step = 0
   caption = ''
   result = ''
-  /** How many items the store holds, by what it has confirmed. */
+  /** How many items the store holds, as far as it has said so. */
   stored = 0
+  storeState: 'up' | 'gone' | 'empty' = 'up'
   lastWrite = ''
   countdowns: Countdown[] = []
+  /** Each with its value. */
+  figures: [what: string, value: string][] = []
   readonly seats: Seat[]
   readonly #view: View
   readonly #waiting = new Set<() => void>()
 
-  /** `total` is how many items there will be, `steps` how many steps. */
+  /** `total`: how many items there will be. `steps`: how many steps. */
   constructor(
     view: View,
     readonly title: string,
+    /** The name of the store. */
     readonly store: string,
     readonly total: number,
     readonly steps: number,
-    names: readonly string[],
   ) {
     this.#view = view
-    this.seats = names.map((name) => {
-      return { name, server: null, pid: undefined, state: 'away', size: 0, told: [], wroteAt: -1e9, heardAt: -1e9 }
-    })
+    this.seats = ['A', 'B', 'C', 'D'].map((name) => ({
+      ...{ name, server: null, pid: undefined, state: 'away', size: 0, isCut: false, told: [] },
+      ...{ wroteAt: -1e9, heardAt: -1e9, changes: 0 },
+    }))
     view.open(this)
   }
 
@@ -90,26 +98,34 @@ export class Stage {
     this.#view.result()
   }
 
-  /** A server tells something. */
+  /** A server reports something. */
   hear(seat: Seat, report: Report): void {
-    const at = performance.now()
     if (report.what !== 'fault') seat.size = report.size
     switch (report.what) {
-      case 'state':
-        seat.state = report.state
+      case 'stale':
+        seat.state = 'stale'
+        seat.changes = 0
+        note(seat, { what: 'stale', text: `serves ${report.size}`, detail: '', at: report.at })
+        break
+      case 'ready':
+        seat.state = 'live'
+        if (report.lost > 0) {
+          note(seat, { what: 'restored', text: `${report.restored} keys`, detail: '', at: report.at })
+        }
         break
       case 'fault':
-        note(seat, { what: 'fault', text: report.message, detail: '', at })
+        note(seat, { what: 'fault', text: report.message, detail: '', at: now() })
         break
       default:
-        this.#change(seat, report, at)
+        this.#change(seat, report)
     }
     this.#view.report(seat, report)
     for (const check of this.#waiting) check()
   }
 
-  #change(seat: Seat, { what, key, detail, cause, size }: Change, at: number): void {
+  #change(seat: Seat, { what, key, detail, cause, size, at }: Extract<Report, { key: string }>): void {
     seat.heardAt = at
+    if (cause === 'resync') seat.changes++
     // The first contents are one thing that happens, not hundreds.
     if (cause === 'snapshot') {
       if (seat.told[0]?.what === 'snapshot') seat.told.shift()
@@ -118,11 +134,11 @@ export class Stage {
     note(seat, { what, text: key, detail, at })
     if (what !== 'expire') return
     const countdown = this.countdowns.find((countdown) => countdown.key === key)
-    // The store has no other way to tell us that it has one less.
+    // The store does not say that it has one item less.
     if (countdown?.gone.push({ name: seat.name, at }) === 1) this.stored--
   }
 
-  /** Resolves as soon as something that was heard made `holds` true. */
+  /** Resolves as soon as a report made `holds` true. */
   async until(holds: () => boolean): Promise<void> {
     if (holds()) return
     await new Promise<void>((resolve) => {

@@ -1,8 +1,8 @@
-/** Text for a terminal: how wide it is, cut to a width, coloured. */
+/** Text for a terminal: its width, cutting and colours. */
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan'
 
-/** A line is made of these: plain text, or text in a style. */
+/** Parts make up a line: plain text, or text in a style. */
 export type Part = string | readonly [Style, string]
 
 const codes: Record<Style, number> = { bold: 1, dim: 2, green: 32, yellow: 33, red: 31, cyan: 36 }
@@ -11,10 +11,10 @@ const segmenter = new Intl.Segmenter()
 const wide =
   /\p{Emoji_Presentation}|\p{RI}|\uFE0F|[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60]/u
 
-/** Columns that one character takes, as a person sees characters. */
+/** The columns of one character, as people see characters. */
 const widthOf = (character: string): number => (wide.test(character) ? 2 : /^[\p{M}\p{Cf}]+$/u.test(character) ? 0 : 1)
 
-/** The beginning of the text that fits into so many columns, and how many it takes. */
+/** As much of the text as fits into so many columns, and the columns that it takes. */
 function cut(text: string, width: number): { text: string; width: number } {
   let used = 0
   let end = 0
@@ -33,7 +33,7 @@ function cut(text: string, width: number): { text: string; width: number } {
   return { text, width: used }
 }
 
-/** Exactly so many columns: what is too long ends in an ellipsis, what is too short is filled. */
+/** Makes a line exactly so many columns wide: cuts it with an ellipsis, or fills it. */
 export function fit(width: number, parts: readonly Part[]): Part[] {
   const fitted: Part[] = []
   let left = width
@@ -56,10 +56,10 @@ export function render(parts: readonly Part[], color: boolean): string {
   return parts.map(paint).join('')
 }
 
-/** Keys and values may hold anything: a control character must not reach the terminal. */
+/** Keys and values may hold anything, but no control character may reach the terminal. */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '·')
 
-/** Broken at spaces into lines of at most so many characters. */
+/** Breaks the text at spaces into lines of at most so many characters. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   let current = ''

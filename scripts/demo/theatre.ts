@@ -1,123 +1,197 @@
-/** Where the story plays: clients of one hub in this process, or a process for each server and a real store. */
+/** Where the story takes place: the store, the servers, and their links. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Client, createClient, MemisError, MemoryHub } from '../../src'
-import { usage } from './arguments'
+import { type Client, createClient, type MemisError, MemoryHub } from '../../src'
+import { startProxy, type TcpProxy } from '../../test/support/proxy'
 import { Complaint } from './complaint'
-import { removeLeftovers } from './leftovers'
 import type { Item } from './records'
 import { RemoteServer } from './remote-server'
-import { LocalServer, type Place, type Report, type Server } from './server'
+import { LocalServer, type Place, type Server } from './server'
 import type { Seat, Stage } from './stage'
+import { deleteData } from './store-data'
+import type { RealStore } from './store-url'
 
-/** A store that has not answered after so many ms is taken for one that is not there. */
+export interface Theatre {
+  /** Resolves once the store answers. @throws Complaint with exit code 1 */
+  reach(signal: AbortSignal): Promise<void>
+  /** Starts the server of a seat. Resolves once its replica is live. */
+  start(seat: Seat): Promise<void>
+  cut(seat: Seat): void
+  heal(seat: Seat): Promise<void>
+  /** The store loses everything that it has of the demo. */
+  loseAll(): Promise<void>
+  /** All items in the store, read by a client that knew nothing before. */
+  stored(): Promise<[string, Item][]>
+  /** What a seat's server has received so far: bytes, or undefined if there is no network. */
+  received(seat: Seat): number | undefined
+  /** Ends the servers and deletes the demo's data. @throws Complaint if that fails */
+  leave(): Promise<void>
+}
+
+/** A store that has not answered after so many ms is considered unreachable. */
 const patience = 5000
-/** Tidying up a store that has gone meanwhile takes no longer (ms). */
+/** Tidying up takes no longer (ms). */
 const tidyMs = 3000
 
-export class Theatre {
-  /** What people call the store; a password in its URL is not in it. */
-  readonly store: string
-  readonly place: Place
-  readonly #url: string | undefined
+/** Without a store, everything happens in this process. `lost` is called if a server ends by itself. */
+export function makeTheatre(
+  store: RealStore | undefined,
+  title: string,
+  stage: Stage,
+  lost: (error: Error) => void,
+): Theatre {
+  // A file may have any name, but the name of a collection is limited.
+  const collection = title.length <= 32 ? title : 'records'
+  const place = { database: `demo-${randomBytes(3).toString('hex')}`, collection }
+  return store === undefined ? new InMemory(stage, place) : new OnStore(stage, place, store, lost)
+}
+
+/** Everything in this process: servers are clients of one hub. */
+class InMemory implements Theatre {
+  readonly #stage: Stage
+  readonly #place: Place
   readonly #hub = new MemoryHub()
-  readonly #servers: Server[] = []
-  /** The demo's own, which looks into the store and tidies it up. */
+  readonly #clients = new Map<Seat, Client>()
+
+  constructor(stage: Stage, place: Place) {
+    this.#stage = stage
+    this.#place = place
+  }
+
+  async reach(): Promise<void> {}
+
+  async start(seat: Seat): Promise<void> {
+    const client = createClient({ transport: 'memory', hub: this.#hub })
+    this.#clients.set(seat, client)
+    seat.server = new LocalServer(client, this.#place, (report) => this.#stage.hear(seat, report))
+    seat.state = 'syncing'
+    await seat.server.start()
+  }
+
+  cut(seat: Seat): void {
+    seat.isCut = true
+    this.#hub.cut(this.#clients.get(seat))
+  }
+
+  async heal(seat: Seat): Promise<void> {
+    seat.isCut = false
+    this.#hub.heal(this.#clients.get(seat))
+  }
+
+  async loseAll(): Promise<void> {
+    this.#hub.lose()
+  }
+
+  async stored(): Promise<[string, Item][]> {
+    await using client = createClient({ transport: 'memory', hub: this.#hub })
+    return await contentsOf(client, this.#place)
+  }
+
+  received(): undefined {}
+
+  async leave(): Promise<void> {
+    await Promise.all(this.#stage.seats.map(({ server }) => server?.end()))
+  }
+}
+
+/** A real store. Each server is a process, and reaches the store through a proxy of its own. */
+class OnStore implements Theatre {
+  readonly #stage: Stage
+  readonly #place: Place
+  readonly #store: RealStore
+  readonly #lost: (error: Error) => void
+  readonly #proxies = new Map<Seat, TcpProxy>()
   readonly #client: Client
-  #stage: Stage | undefined
-  #lost: (error: Error) => void = () => {}
   #lastFault: MemisError | undefined
 
-  /** @throws Complaint with exit code 2 where the URL is none that memis takes */
-  constructor(url: string | undefined, title: string) {
-    this.#url = url?.startsWith('memory:') ? undefined : url
-    // A file may have any name, a collection's is limited.
-    const collection = title.length <= 32 ? title : 'records'
-    this.place = { database: `demo-${randomBytes(3).toString('hex')}`, collection }
-    try {
-      this.#client = this.#url === undefined ? this.#onHub() : createClient({ url: this.#url, writeTimeout: tidyMs })
-    } catch (error) {
-      throw new Complaint(`This is no store URL that memis takes: ${(error as Error).message}.\n\n${usage}`, 2)
-    }
+  constructor(stage: Stage, place: Place, store: RealStore, lost: (error: Error) => void) {
+    this.#stage = stage
+    this.#place = place
+    this.#store = store
+    this.#lost = lost
+    this.#client = createClient({ url: store.url, writeTimeout: tidyMs })
     this.#client.on('error', (error) => {
       this.#lastFault = error
     })
-    this.store = this.#url === undefined ? 'a hub in the memory of this process' : withoutSecret(this.#url)
   }
 
-  /** Whether each server is a process of its own. */
-  get isRemote(): boolean {
-    return this.#url !== undefined
-  }
-
-  /** @throws Complaint with exit code 1 where the store cannot be reached */
   async reach(signal: AbortSignal): Promise<void> {
     const timer = new AbortController()
-    const over = AbortSignal.any([signal, timer.signal])
-    const late = sleep(patience, undefined, { signal: over }).then(() => {
+    const late = sleep(patience, undefined, { signal: AbortSignal.any([signal, timer.signal]) }).then(() => {
       throw this.#lastFault ?? new Error(`no answer within ${patience / 1000} s`)
     })
     try {
       await Promise.race([this.#client.connect(), late])
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      const reason = `The store ${this.store} cannot be used: ${(error as Error).message}`
-      throw new Complaint(`${reason}\nWithout a URL the demo needs no server: npm run demo`, 1)
+      const reason = `The store ${this.#store.name} cannot be used: ${(error as Error).message}`
+      throw new Complaint(`${reason}\nWithout a URL the demo needs no store: npm run demo`, 1)
     } finally {
       timer.abort()
     }
   }
 
-  /** Where servers tell what happens; `lost` is called if one of them ends by itself. */
-  setUp(stage: Stage, lost: (error: Error) => void): void {
-    this.#stage = stage
-    this.#lost = lost
-  }
-
-  /** Starts the server of that seat; resolves once it has caught up. */
   async start(seat: Seat): Promise<void> {
-    const report = (report: Report) => this.#stage?.hear(seat, report)
-    if (this.#url === undefined) seat.server = new LocalServer(this.#onHub(), this.place, report)
-    else {
-      const server = new RemoteServer(seat.name, this.#url, this.place, report, this.#lost)
-      seat.pid = server.pid
-      seat.server = server
+    const { url, kind, host, port } = this.#store
+    const proxy = await startProxy(port, host)
+    this.#proxies.set(seat, proxy)
+    const client = {
+      url: this.#store.via(proxy.port),
+      // A cluster of NATS would tell ways past the proxy.
+      ...(kind === 'nats' ? { ignoreClusterUpdates: true } : {}),
     }
-    this.#servers.push(seat.server)
+    const server = new RemoteServer({
+      ...{ name: seat.name, client, url, place: this.#place, lost: this.#lost },
+      report: (report) => this.#stage.hear(seat, report),
+    })
+    seat.pid = server.pid
+    seat.server = server
     seat.state = 'syncing'
-    await seat.server.start()
+    await server.start()
   }
 
-  /** What the store holds: read by a client that has heard of nothing before. */
-  async stored(): Promise<[string, Item][]> {
-    const collection = this.#client.database(this.place.database).collection<Item>(this.place.collection)
-    await collection.subscribe()
-    const items = [...collection]
-    collection.unsubscribe()
-    return items
+  cut(seat: Seat): void {
+    seat.isCut = true
+    this.#proxies.get(seat)?.cut()
   }
 
-  /** Ends the servers and removes what the demo has stored. @throws Complaint where that did not work */
+  async heal(seat: Seat): Promise<void> {
+    seat.isCut = false
+    await this.#proxies.get(seat)?.heal()
+  }
+
+  loseAll(): Promise<void> {
+    return deleteData(this.#store.url, this.#place)
+  }
+
+  stored(): Promise<[string, Item][]> {
+    return contentsOf(this.#client, this.#place)
+  }
+
+  received(seat: Seat): number | undefined {
+    return this.#proxies.get(seat)?.received
+  }
+
   async leave(): Promise<void> {
-    await Promise.all(this.#servers.map((server) => server.end()))
-    const { database, collection } = this.place
+    const servers: Server[] = this.#stage.seats.flatMap(({ server }) => server ?? [])
+    await Promise.all(servers.map((server) => server.end()))
+    await Promise.all([...this.#proxies.values()].map((proxy) => proxy.close()))
     try {
-      if (this.#servers.length > 0) await this.#client.database(database).collection(collection).clear()
-      if (this.#servers.length > 0 && this.#url !== undefined) await removeLeftovers(this.#url, this.place)
+      if (servers.length > 0) await deleteData(this.#store.url, this.#place)
     } catch (error) {
-      const reason = error instanceof MemisError ? error.message : String(error)
+      const reason = error instanceof Error ? error.message : String(error)
+      const { database } = this.#place
       throw new Complaint(`The items of the demo are still in the store, in the database ${database}: ${reason}`, 1)
     } finally {
       await this.#client.close()
     }
   }
-
-  #onHub(): Client {
-    return createClient({ transport: 'memory', hub: this.#hub })
-  }
 }
 
-function withoutSecret(url: string): string {
-  const { protocol, host } = URL.canParse(url) ? new URL(url) : { protocol: `${url.split(':')[0]}:`, host: '…' }
-  return `${protocol}//${host}`
+async function contentsOf(client: Client, { database, collection }: Place): Promise<[string, Item][]> {
+  const items = client.database(database).collection<Item>(collection)
+  await items.subscribe()
+  const contents = [...items]
+  items.unsubscribe()
+  return contents
 }

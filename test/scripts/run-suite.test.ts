@@ -1,4 +1,4 @@
-/** Each way in which a file of tests can go wrong is red; uvu itself lets several of them pass. */
+/** Each way in which a file of tests can go wrong fails; uvu itself lets several of them pass. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,12 @@ const test = suite('run-suite')
 
 const run = (name: string, timeout = 20_000, silence?: number, env = {}) =>
   runSuite(join(__dirname, 'fixtures', `${name}.ts`), timeout, { NODE_V8_COVERAGE: '', ...env }, silence)
+
+// These mostly wait: they begin at once.
+const ended = run('hangs', 2000)
+const dir = mkdtempSync(join(tmpdir(), 'memis-silent-'))
+const silent = run('silent-at-first', 30_000, 12_000, { MEMIS_SILENT: join(dir, 'mark') })
+const hanging = run('hangs', 15_000, 12_000)
 
 test('a good file: counts, reasons and notes', async () => {
   const verdict = await run('passes')
@@ -41,7 +47,7 @@ const bad: [file: string, passed: number, faults: RegExp][] = [
   ['ends-early', 0, /^exit code 1, .*block stands there 0 times$/],
 ]
 for (const [file, passed, faults] of bad) {
-  test(`${file} is red`, async () => {
+  test(`${file} fails`, async () => {
     const verdict = await run(file)
     assert.match(verdict.faults.join(', '), faults)
     assert.is(verdict.passed, passed)
@@ -50,24 +56,23 @@ for (const [file, passed, faults] of bad) {
   })
 }
 
-test('a file that hangs is ended, and what it has started too', async () => {
-  const verdict = await run('hangs', 2000)
+test('a file that hangs is killed, with the processes that it has started', async () => {
+  const verdict = await ended
   assert.match(verdict.faults.join(', '), /^not done after 2 s, ended by SIGKILL/)
   assert.is(verdict.failed, 1)
-  // Its child had inherited the output: had it lived on, there would be no verdict.
+  // Its child has inherited the output: if it lived on, there would be no verdict.
   assert.is(verdict.notes.length, 1)
 })
 
-test('a file that is not even loaded in time is begun once more, and that is told; what had begun is not', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'memis-silent-'))
-  const verdict = await run('silent-at-first', 30_000, 12_000, { MEMIS_SILENT: join(dir, 'mark') })
+test('a file that is not even loaded in time is started once more, which is noted; one that had begun is not', async () => {
+  const verdict = await silent
   assert.is(readFileSync(join(dir, 'mark'), 'utf8'), 'xx')
   rmSync(dir, { recursive: true })
   assert.equal([verdict.passed, verdict.failed, verdict.faults], [1, 0, []])
-  assert.equal(verdict.notes, ['begun again: it had not been loaded after 12 s'])
-  const hanging = await run('hangs', 15_000, 12_000)
-  assert.match(hanging.faults.join(', '), /^not done after 15 s, ended by SIGKILL/)
-  assert.is(hanging.notes.length, 1)
+  assert.equal(verdict.notes, ['started again: it had not been loaded after 12 s'])
+  const begun = await hanging
+  assert.match(begun.faults.join(', '), /^not done after 15 s, ended by SIGKILL/)
+  assert.is(begun.notes.length, 1)
 })
 
 test.run()

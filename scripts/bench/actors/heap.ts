@@ -1,9 +1,9 @@
-/** What replicas and timers cost in a heap of their own. */
+/** What replicas and timers cost, in a heap of their own. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../../../src'
 import { serve } from '../support/actor'
 import { type Item, itemOf, keyOf } from '../support/items'
-import { changesOf, sourceOf } from '../support/source'
+import { entriesOf, sourceOf } from '../support/source'
 
 export type HeapJobs = typeof jobs
 
@@ -12,9 +12,9 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed
 }
 
-/** One item for all: what is compared is what a ttl costs, not what items do. */
+/** The same item everywhere: the cost of a ttl is measured, not that of items. */
 const item = Object.freeze(itemOf(0))
-/** When those fall due that do soon, by number, and how late each was told (ms). */
+/** When each item falls due that does so soon, by number; and how late each expire event was (ms). */
 const due: number[] = []
 const lateness: number[] = []
 let allTold = () => {}
@@ -26,7 +26,7 @@ function expired(key: string): void {
 
 const many = 900_000
 const soon = 100_000
-/** Those fall due from 1 s on, within so many ms. */
+/** The items that fall due soon do so after 1 s, within so many ms. */
 const within = 5000
 
 const longTtl = () => Math.ceil(3600_000 * (1 + Math.random()))
@@ -36,19 +36,19 @@ function soonTtl(i: number): number {
   return ttl
 }
 
-/** Gives all of its items a ttl, at first long ones, then some short ones. */
+/** Makes items with long ttls; then more, with short ones. */
 interface Timed {
   make(): Promise<void>
   more(): void
 }
 
 function memisTimed(): Timed {
-  const source = sourceOf(() => changesOf(many, () => item, longTtl))
+  const source = sourceOf(() => entriesOf(many, () => item, longTtl))
   const client = createClient({ transport: source })
   const artists = client.database('bench').collection<Item>('artists').on('expire', expired)
   return {
     make: () => artists.subscribe(),
-    more: () => source.tell(changesOf(soon, () => item, soonTtl, many)),
+    more: () => source.tell(entriesOf(soon, () => item, soonTtl, many)),
   }
 }
 
@@ -78,11 +78,11 @@ function cpuSince(start: NodeJS.CpuUsage): number {
 }
 
 const jobs = serve({
-  /** Bytes for an item in a replica, and in a Map of the same objects. */
+  /** Bytes per item in a replica, and in a Map of the same objects. */
   async replica(url: string, name: string) {
     const client = createClient(url)
     const database = client.database('bench')
-    // What is made once, for the first collection, is no item's.
+    // What is made once, for the first collection, does not count.
     await database.collection('warm').subscribe()
     const before = heapUsed()
     const artists = database.collection<Item>(name)
@@ -96,7 +96,7 @@ const jobs = serve({
     return { ours: ours / map.size, theirs: theirs / map.size }
   },
 
-  /** CPU (ms) and heap (bytes for each) of items with ttls of hours. */
+  /** CPU (ms) and heap (bytes per item) of items with ttls of hours. */
   async make(how: 'memis' | 'timers') {
     const heap = heapUsed()
     const start = process.cpuUsage()
@@ -105,7 +105,7 @@ const jobs = serve({
     return { making: cpuSince(start), heap: (heapUsed() - heap) / many }
   },
 
-  /** CPU of an idle second, then of more items and their end; and how late that was told. */
+  /** CPU of an idle second; CPU of more items and their expiry; and how late that is. */
   async fire() {
     const idleStart = process.cpuUsage()
     await sleep(1000)

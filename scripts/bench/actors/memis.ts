@@ -1,12 +1,12 @@
 /** A process that uses memis. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, type ClientOptions, type Collection, createClient } from '../../../src'
-import { serve, sharedNow } from '../support/actor'
+import { serve, sharedNow, timesOf } from '../support/actor'
 import { Arrivals } from '../support/arrivals'
 import { type Item, itemOf, itemsOf, keyOf } from '../support/items'
 import type { ReplicationJobs } from '../support/replication'
 
-/** Writes to a window; while one is under way the next is made. */
+/** So many writes are called at once. While they are in flight, the next ones are called. */
 const window = 1000
 
 const clients: Client[] = []
@@ -67,6 +67,12 @@ serve<ReplicationJobs>({
       await artists.set(keyOf(i), item)
     }
     return starts
+  },
+
+  async lone(name, count) {
+    const artists = collection(name)
+    await artists.set('first', itemOf(0)) // makes the collection
+    return timesOf(count, (i) => artists.set(keyOf(i), itemOf(i)))
   },
 
   async load(name, options) {

@@ -1,4 +1,4 @@
-/** A process that uses one of those who do the same job, memis among them, through the same four functions. */
+/** A process that uses memis or another package for the same job, through the same functions. */
 import { setImmediate } from 'node:timers/promises'
 import { type ClientOptions, createClient } from '../../../src'
 import { serve, sharedNow } from '../support/actor'
@@ -7,13 +7,13 @@ import { type Item, itemOf, keyOf } from '../support/items'
 export type OtherJobs = typeof jobs
 
 interface Store {
-  /** At once where it can, as one would write it. */
+  /** Synchronous if the package can do that. */
   get(key: string): unknown
   set(key: string, item: Item): Promise<unknown>
   close(): Promise<unknown>
 }
 
-/** The bench's own packages: the types of this repository are checked without them. */
+/** Packages of the bench alone: the types of this repository are checked without them. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 const load = (name: string): Promise<any> => import(name)
 
@@ -28,7 +28,7 @@ const makers: Record<string, (url: string) => Promise<Store>> = {
     const { hostname: host, port } = new URL(url)
     const connection = { host, port: Number(port) }
     const items = bentostore()
-      // With `serialize: false`, version 1.6.1 crashes when another process tells of a change.
+      // With `serialize: false`, version 1.6.1 crashes if another process announces a change.
       .useL1Layer(memoryDriver({ maxItems: 1_000_000 }))
       .useL2Layer(redisDriver({ connection }))
       .useBus(redisBusDriver({ connection }))
@@ -81,7 +81,7 @@ async function memis(options: ClientOptions): Promise<Store> {
 
 let store: Store
 
-/** Awaits only what is a promise: a get that is local and at once is not made slower. */
+/** Awaits only promises, which would make a synchronous get slower. */
 async function plays(key: string): Promise<number | undefined> {
   const item = store.get(key)
   return ((item instanceof Promise ? await item : item) as Item | undefined)?.plays
@@ -94,7 +94,7 @@ const jobs = serve({
 
   close: () => store.close(),
 
-  /** Nanoseconds for a read of an item that was read before, or that is in the replica. */
+  /** Nanoseconds per read of an item that was read before, or is in the replica. */
   async read(count: number, items: number) {
     for (let i = 0; i < items; i++) await store.get(keyOf(i))
     const start = process.hrtime.bigint()
@@ -105,21 +105,19 @@ const jobs = serve({
     return Number(process.hrtime.bigint() - start) / count
   },
 
-  /** Nanoseconds for a write that is awaited. */
-  async write(count: number, version: number) {
-    const start = process.hrtime.bigint()
-    for (let i = 0; i < count; i++) await store.set(keyOf(i), itemOf(i, version))
-    return Number(process.hrtime.bigint() - start) / count
+  /** Writes so many items. */
+  async fill(count: number) {
+    for (let i = 0; i < count; i++) await store.set(keyOf(i), itemOf(i))
   },
 
-  /** Writes one item, and gives when that began. */
+  /** Writes an item; returns when that began. */
   async begin(version: number) {
     const start = sharedNow()
     await store.set(keyOf(0), itemOf(0, version))
     return start
   },
 
-  /** When a read first gave that item; after 5 s it is waited for no longer. */
+  /** When a read first returned that item; gives up after 5 s. */
   async seen(version: number) {
     const wanted = itemOf(0, version).plays
     const end = sharedNow() + 5000

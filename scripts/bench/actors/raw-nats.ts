@@ -1,12 +1,12 @@
-/** A process that does by hand, on the KV of the `nats` package, what memis does. */
+/** A process that does what memis does by hand, with the KV of the package `nats`. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, JSONCodec, type KV, type NatsConnection } from 'nats'
-import { serve, sharedNow } from '../support/actor'
+import { serve, sharedNow, timesOf } from '../support/actor'
 import { Arrivals } from '../support/arrivals'
 import { type Item, itemOf, itemsOf, keyOf } from '../support/items'
 import type { ReplicationJobs } from '../support/replication'
 
-/** Puts to a window; while one is under way the next is made. */
+/** So many puts are called at once. While they are in flight, the next ones are called. */
 const window = 500
 
 const codec = JSONCodec<Item>()
@@ -67,6 +67,11 @@ serve<ReplicationJobs>({
       await kv.put(keyOf(i), codec.encode(item))
     }
     return starts
+  },
+
+  async lone(name, count) {
+    const kv = await bucket(name)
+    return timesOf(count, (i) => kv.put(keyOf(i), codec.encode(itemOf(i))))
   },
 
   async load(name, options) {

@@ -1,7 +1,7 @@
-/** A process that does by hand, on node-redis, what memis does: what a good engineer would write. */
+/** A process that does what memis does by hand, with node-redis, as a good engineer would write it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from 'redis'
-import { serve, sharedNow } from '../support/actor'
+import { serve, sharedNow, timesOf } from '../support/actor'
 import { Arrivals } from '../support/arrivals'
 import { fieldsOf, type Item, itemFrom, itemOf, itemsOf, keyOf } from '../support/items'
 import type { ReplicationJobs } from '../support/replication'
@@ -11,11 +11,11 @@ export type RawRedisJobs = ReplicationJobs & typeof more
 const connect = (url: string) => createClient({ url }).connect()
 type Redis = Awaited<ReturnType<typeof connect>>
 
-/** Items to a pipeline; while one is under way the next is made. */
+/** So many items are sent at once. While they are in flight, the next ones are sent. */
 const window = 1000
 
 const clients: Redis[] = []
-/** False: notifications alone. */
+/** False: only notifications. */
 let stores = true
 let arrivals = new Arrivals(0)
 
@@ -86,6 +86,19 @@ const jobs: ReplicationJobs = {
     return starts
   },
 
+  lone(name, count) {
+    const [redis] = clients as [Redis]
+    return timesOf(count, (i) => {
+      const item = itemOf(i)
+      const message = JSON.stringify({ key: keyOf(i), item })
+      return redis
+        .multi()
+        .hSet(`${name}:${keyOf(i)}`, fieldsOf(item))
+        .publish(name, message)
+        .exec()
+    })
+  },
+
   async load(name, options) {
     const redis = await connect((options as { url: string }).url)
     globalThis.gc?.()
@@ -108,7 +121,7 @@ const jobs: ReplicationJobs = {
 }
 
 const more = {
-  /** What `load` reads: a hash for each item, and an index of them. */
+  /** Makes what `load` reads: a hash for each item, and an index. */
   async fill(name: string, count: number) {
     await pipelined(count, (redis, key, item, i) => [
       redis.zAdd(name, { score: i, value: key }),
@@ -116,7 +129,7 @@ const more = {
     ])
   },
 
-  /** Hashes with a ttl, and nothing else. */
+  /** Only hashes with a ttl. */
   async bare(name: string, count: number) {
     await pipelined(count, (redis, key, item) => [
       redis.hSet(`${name}:${key}`, fieldsOf(item)),
@@ -128,7 +141,20 @@ const more = {
     await (clients[0] as Redis).flushAll()
   },
 
-  /** Bytes that the server's data take. */
+  async resetStats() {
+    await (clients[0] as Redis).configResetStat()
+  },
+
+  /** How long these commands took in the server since `resetStats`, altogether (µs). */
+  async serverTime(...commands: string[]) {
+    const stats = await (clients[0] as Redis).info('commandstats')
+    const times = commands.map((name) =>
+      Number(new RegExp(`^cmdstat_${name}:.*?usec=(\\d+)`, 'm').exec(stats)?.[1] ?? 0),
+    )
+    return times.reduce((sum, time) => sum + time, 0)
+  },
+
+  /** Bytes of the server's data. */
   async memory() {
     const info = await (clients[0] as Redis).info('memory')
     return Number(/^used_memory_dataset:(\d+)/m.exec(info)?.[1])

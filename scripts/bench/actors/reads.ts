@@ -1,21 +1,21 @@
-/** Costs of `get` and `set` in a process by itself, on a transport that costs next to nothing. */
-import { type Collection, createClient } from '../../../src'
+/** The costs of `get` and `set` in one process, on a transport that costs next to nothing. */
+import { type Collection, createClient, type DeepReadonly } from '../../../src'
 import { serve } from '../support/actor'
 import { type Item, itemOf, keyOf } from '../support/items'
-import { changesOf, sourceOf } from '../support/source'
+import { entriesOf, sourceOf } from '../support/source'
 
 export type ReadJobs = typeof jobs
 
 let artists: Collection<Item>
-let map: Map<string, Readonly<Item>>
+let map: Map<string, DeepReadonly<Item>>
 let keys: string[]
-/** Where what was read goes, so that no reading is optimised away. */
+/** The sum of all reads, so that none is optimised away. */
 let sum = 0
 
 const jobs = serve({
   async fill(count: number, ttl: boolean) {
     const leftMs = ttl ? (i: number) => 3600_000 + i : undefined
-    const client = createClient({ transport: sourceOf(() => changesOf(count, itemOf, leftMs)) })
+    const client = createClient({ transport: sourceOf(() => entriesOf(count, itemOf, leftMs)) })
     artists = client.database('bench').collection('artists')
     await artists.subscribe()
     map = new Map(artists)
@@ -23,7 +23,7 @@ const jobs = serve({
     globalThis.gc?.()
   },
 
-  /** Nanoseconds for a `get` of memis. */
+  /** Nanoseconds per `get` of memis. */
   get(count: number) {
     const start = process.hrtime.bigint()
     for (let i = 0, k = 0; i < count; i++) {
@@ -33,7 +33,7 @@ const jobs = serve({
     return Number(process.hrtime.bigint() - start) / count
   },
 
-  /** Nanoseconds for a `get` of a Map. */
+  /** Nanoseconds per `get` of a Map. */
   mapGet(count: number) {
     const start = process.hrtime.bigint()
     for (let i = 0, k = 0; i < count; i++) {
@@ -43,7 +43,7 @@ const jobs = serve({
     return Number(process.hrtime.bigint() - start) / count
   },
 
-  /** Nanoseconds for a `set` of memis that changes the item, a thousand at a time. */
+  /** Nanoseconds per `set` of memis that changes the item, a thousand at a time. */
   async set(count: number, version: number) {
     const items = Array.from({ length: count }, (_, i) => itemOf(i, version))
     const start = process.hrtime.bigint()
@@ -58,7 +58,7 @@ const jobs = serve({
     return Number(process.hrtime.bigint() - start) / count
   },
 
-  /** Nanoseconds for a `set` of a Map. */
+  /** Nanoseconds per `set` of a Map. */
   mapSet(count: number, version: number) {
     const items = Array.from({ length: count }, (_, i) => itemOf(i, version))
     const start = process.hrtime.bigint()

@@ -1,4 +1,4 @@
-/** A process whose link is cut: how long it takes from asking what it missed until it has it. */
+/** A process whose link is cut: measures how long its replica takes to catch up, from the moment in which it asks. */
 import { once } from 'node:events'
 import { createClient } from '../../../src'
 import type { Transport } from '../../../src/core/transport'
@@ -7,21 +7,22 @@ import { serve, sharedNow } from '../support/actor'
 
 export type ReturningJobs = typeof jobs
 
-/** When the last session was asked for. */
-let asked = 0
+/** When the last session began. */
+let began = 0
 let ready: Promise<unknown>
 
 function timed(transport: Transport): Transport {
-  const { watch } = transport
-  transport.watch = (...args) => {
-    asked = sharedNow()
-    return watch.apply(transport, args)
-  }
-  return transport
+  const watch = transport.watch.bind(transport)
+  return Object.assign(transport, {
+    watch(...args: Parameters<Transport['watch']>) {
+      began = sharedNow()
+      return watch(...args)
+    },
+  })
 }
 
 const open = (url: string, name: string) => {
-  const client = createClient({ transport: timed(redisTransport({ url } as Parameters<typeof redisTransport>[0])) })
+  const client = createClient({ transport: timed(redisTransport({ url } as object)) })
   client.on('error', () => {}) // the link is cut on purpose
   return { client, artists: client.database('bench').collection<object>(name) }
 }
@@ -29,11 +30,11 @@ const open = (url: string, name: string) => {
 let replica: ReturnType<typeof open>
 
 const jobs = serve({
-  /** From now on a replica is kept; gives how long it took to fill (ms). */
+  /** Fills a replica and keeps it; returns how long that took (ms). */
   async load(url: string, name: string) {
     replica = open(url, name)
     await replica.artists.subscribe()
-    return sharedNow() - asked
+    return sharedNow() - began
   },
 
   async leave() {
@@ -42,12 +43,12 @@ const jobs = serve({
 
   /** To be called before the cut. */
   expect() {
-    ready = once(replica.artists as never, 'ready')
+    ready = once(replica.artists, 'ready')
   },
 
-  /** How long it took, once the link was back, to catch up (ms). */
+  /** How long catching up took once the link was back (ms). */
   async caughtUp() {
     await ready
-    return sharedNow() - asked
+    return sharedNow() - began
   },
 })

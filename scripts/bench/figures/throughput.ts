@@ -26,13 +26,13 @@ export const p1: Figure = {
         (round) => rate(theirs, round),
       )
       await Promise.all([ours.stop(), theirs.stop(), janitor.stop()])
-      return [compare('P1', 'Redis: sets until applied elsewhere', '/s', 'rate', pairs, { atLeast: 4 })]
+      return [compare('P1', 'Redis: sets a second, applied in another process', '/s', 'rate', pairs, { atLeast: 4 })]
     }),
 }
 
 export const p2: Figure = {
   id: 'P2',
-  title: 'NATS: the same',
+  title: 'NATS: sets a second, until another process has applied them',
   run: () =>
     withNats(async ({ url }) => {
       const ours = await new Side('memis').connect({ transport: 'nats', servers: url })
@@ -42,7 +42,7 @@ export const p2: Figure = {
         (round) => theirs.rate(round, count),
       )
       await Promise.all([ours.stop(), theirs.stop()])
-      return [compare('P2', 'NATS: sets until applied elsewhere', '/s', 'rate', pairs, { atLeast: 4 })]
+      return [compare('P2', 'NATS: sets a second, applied in another process', '/s', 'rate', pairs, { atLeast: 4 })]
     }),
 }
 
@@ -61,6 +61,8 @@ export const p9: Figure = {
         (round) => theirs.rate(round, fewer),
       )
       await Promise.all([ours.stop(), theirs.stop()])
-      return [compare('P9', '32 replicas: changes applied in all', '/s', 'rate', pairs, { atLeast: 2 })]
+      return [
+        compare('P9', 'Redis: changes a second, applied in 32 replicas together', '/s', 'rate', pairs, { atLeast: 2 }),
+      ]
     }),
 }

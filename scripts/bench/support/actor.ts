@@ -1,4 +1,4 @@
-/** Processes that do what the bench tells them: each measurement has its own, with a heap and an event loop of its own. */
+/** Processes that do jobs for the bench: each measurement has its own heap and event loop. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 type Jobs = Record<string, (...args: any[]) => unknown>
 
 export interface Actor<J extends Jobs> {
-  /** Has the process do a job, and resolves to what it gives. */
+  /** Has the process do a job; resolves to its result. */
   call<N extends keyof J & string>(job: N, ...args: Parameters<J[N]>): Promise<Awaited<ReturnType<J[N]>>>
   stop(): Promise<void>
 }
@@ -52,7 +52,7 @@ export function startActor<J extends Jobs>(name: string): Actor<J> {
   }
 }
 
-/** The actor's end: does the jobs it is asked for, until the bench lets go of it. */
+/** The other side: does jobs until the bench disconnects. */
 export function serve<J extends Jobs>(jobs: J): J {
   process.on('message', async ({ id, job, args }: { id: number; job: string; args: unknown[] }) => {
     try {
@@ -68,7 +68,18 @@ export function serve<J extends Jobs>(jobs: J): J {
 /** Milliseconds on a clock that all processes of the machine share. */
 export const sharedNow = () => Number(process.hrtime.bigint()) / 1e6
 
-/** `MEMIS_PROFILE=dir` has each actor leave a CPU profile there. */
+/** How long each of so many calls takes, one after the other (ms). */
+export async function timesOf(count: number, call: (i: number) => PromiseLike<unknown>): Promise<number[]> {
+  const times: number[] = []
+  for (let i = 0; i < count; i++) {
+    const start = sharedNow()
+    await call(i)
+    times.push(sharedNow() - start)
+  }
+  return times
+}
+
+/** With `MEMIS_PROFILE=dir`, each actor writes a CPU profile there. */
 function profiling(name: string): string[] {
   const dir = process.env.MEMIS_PROFILE
   return dir ? ['--cpu-prof', '--cpu-prof-dir', dir, '--cpu-prof-name', `${name}-${Date.now()}.cpuprofile`] : []

@@ -1,6 +1,6 @@
 import { sharedNow } from './actor'
 
-/** When so many changes arrived. */
+/** Notes when changes arrive, until there are so many. */
 export class Arrivals {
   readonly moments: number[] = []
   readonly last: Promise<number>

@@ -1,4 +1,4 @@
-/** A figure of the table: what it measures, and what came out. */
+/** A figure of the table: what it measures, and the result. */
 import { median, type Pairs, quantile } from './rounds'
 
 export interface Row {
@@ -7,11 +7,11 @@ export interface Row {
   readonly unit: string
   readonly ours: number
   readonly theirs: number
-  /** The median of the rounds' ratios, and between which two half of them lie. */
+  /** The median of the ratios of all rounds, and their quartiles. */
   readonly ratio: number
   readonly low: number
   readonly high: number
-  /** `≥ 4`, say; empty where the figure is only told. */
+  /** For example `≥ 4`; empty if the figure has no bar. */
   readonly bar: string
   readonly ok: boolean
 }
@@ -22,10 +22,10 @@ export interface Figure {
   run(): Promise<Row[]>
 }
 
-/** `atLeast`: so many times ahead of them. `atMost`: so many times what they need. */
+/** `atLeast`: so many times better than theirs. `atMost`: so many times as expensive. */
 export type Bar = { readonly atLeast: number } | { readonly atMost: number } | undefined
 
-/** Compares rates (more is better) or costs (less is better) of the same rounds. */
+/** Compares rates (more is better) or costs (less is better), round by round. */
 export function compare(id: string, what: string, unit: string, kind: 'rate' | 'cost', pairs: Pairs, bar?: Bar): Row {
   const ahead = bar === undefined || 'atLeast' in bar
   const ratios = pairs.ours.map((our, i) => {

@@ -1,4 +1,4 @@
-/** What all figures are measured on: five fields, about 120 bytes as JSON. */
+/** The item of all figures: five fields, about 120 bytes as JSON. */
 export interface Item {
   name: string
   plays: number
@@ -9,7 +9,7 @@ export interface Item {
 
 export const keyOf = (i: number | '') => `artist-${i}`
 
-/** `version` makes it another item with the same key. */
+/** Another `version` makes another item with the same key. */
 export function itemOf(i: number, version = 0): Item {
   return {
     name: `Artist ${i}`,
@@ -24,12 +24,12 @@ export function itemsOf(count: number, version = 0): [string, Item][] {
   return Array.from({ length: count }, (_, i) => [keyOf(i), itemOf(i, version)])
 }
 
-/** An item as who uses node-redis by hand lays it in a hash: a field per property. */
+/** An item as a hash, a field per property, as one writes it with node-redis by hand. */
 export function fieldsOf({ name, plays, genres, active, about }: Item): Record<string, string> {
   return { name, plays: String(plays), genres: JSON.stringify(genres), active: String(active), about }
 }
 
-/** And back, of a hash's fields. */
+/** The item of a hash. */
 export function itemFrom(fields: Record<string, string>): Item {
   const { name = '', plays, genres = '[]', active, about = '' } = fields
   return { name, plays: Number(plays), genres: JSON.parse(genres), active: active === 'true', about }

@@ -1,11 +1,11 @@
-/** What comes out: a table, results.json and chart.svg. */
+/** The results: a table, results.json and chart.svg. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import type { Row } from './figure'
 
 export function printTable(rows: readonly Row[]): void {
-  const head = ['', 'what', 'ours', 'theirs', 'ratio', 'half of the rounds', 'bar', '']
+  const head = ['', 'what', 'memis', 'the other', 'ratio', 'quartiles', 'bar', '']
   const lines = rows.map((row) => [
     row.id,
     row.what,
@@ -26,7 +26,7 @@ export function printTable(rows: readonly Row[]): void {
   }
 }
 
-/** Three figures, with thousands apart. */
+/** Three significant digits, or a whole number with separators. */
 function tell(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
   return String(Number(value.toPrecision(3)))
@@ -37,7 +37,7 @@ interface Results {
   readonly results: readonly Row[]
 }
 
-/** Keeps what was measured, in place of what these figures were before. */
+/** Keeps the results, in place of earlier ones of the same figures. */
 export function save(rows: readonly Row[]): void {
   const folder = join(__dirname, '..')
   const file = join(folder, 'results.json')
@@ -59,36 +59,41 @@ function rounded(row: Row): Row {
 }
 
 const line = 22
-const left = 440
-const unit = 90
-/** Ratios are drawn by their logarithm: twice as good is as far to the right as half as good is to the left. */
+/** Columns (px): the name, the bars with the line that means "as good" in them, and the numbers. */
+const nameWidth = 520
+const unit = 70
+const zero = nameWidth + 1.5 * unit
+/** Bars are logarithmic: one unit is four times better. */
 const most = 3
+const numbers = zero + (most + 0.9) * unit
+const width = numbers + 250
 
-/** How many times better than theirs, whichever way round the row tells it. */
-const ahead = (row: Row) => (row.bar.startsWith('≤') || row.bar === '' ? 1 / row.ratio : row.ratio)
+/** How many times better than the other, whichever way round the row says it. */
+const timesBetter = (row: Row) => (row.bar.startsWith('≤') || row.bar === '' ? 1 / row.ratio : row.ratio)
 
 function chart(rows: readonly Row[], machine: string): string {
-  const zero = left + 1.5 * unit
-  const width = zero + (most + 0.9) * unit
   const height = (rows.length + 3) * line
   const bars = rows.map((row, i) => {
     const y = (i + 1.6) * line
-    const length = Math.max(-1.4, Math.min(most, Math.log2(ahead(row)) / 2)) * unit
+    const times = timesBetter(row)
+    const length = Math.max(-1.4, Math.min(most, Math.log2(times) / 2)) * unit
     const x = Math.min(zero, zero + length)
-    const times = ahead(row)
+    const absolute = `${tell(row.ours)} ${row.unit}, the other ${tell(row.theirs)} ${row.unit}`
     return [
-      `<text x="${left - 10}" y="${y + 14}" text-anchor="end">${escaped(`${row.id}  ${row.what}`)}</text>`,
+      `<text x="${nameWidth - 10}" y="${y + 14}" text-anchor="end">${escaped(row.what)}</text>`,
       `<rect x="${x.toFixed(1)}" y="${y + 3}" width="${Math.max(1, Math.abs(length)).toFixed(1)}" height="${line - 7}" rx="2" class="${times >= 1 ? 'ahead' : 'behind'}"/>`,
       `<text x="${(Math.max(zero, zero + length) + 6).toFixed(1)}" y="${y + 14}">${tell(times)}×</text>`,
+      `<text x="${width - 10}" y="${y + 14}" text-anchor="end">${escaped(absolute)}</text>`,
     ].join('')
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
-<title>memis beside what people write by hand</title>
+<title>memis, compared with other packages and with code that is written by hand</title>
 <style>text{fill:#333}.ahead{fill:#2a9d5c}.behind{fill:#c98a2b}@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>
-<text x="${zero}" y="${line}" text-anchor="middle">as good as theirs</text>
+<text x="${zero}" y="${line}" text-anchor="middle">as good</text>
+<text x="${width - 10}" y="${line}" text-anchor="end">memis, and the other</text>
 <line x1="${zero}" y1="${1.4 * line}" x2="${zero}" y2="${(rows.length + 1.7) * line}" stroke="#999"/>
 ${bars.join('\n')}
-<text x="10" y="${height - 8}" opacity="0.7">how many times better than what it is compared with (logarithmic); ${escaped(machine)}</text>
+<text x="10" y="${height - 8}" opacity="0.7">bars: how many times better memis is (logarithmic); ${escaped(machine)}</text>
 </svg>
 `
 }

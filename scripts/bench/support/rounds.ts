@@ -1,14 +1,14 @@
-/** Two sides measured in turns, so that what the machine does besides falls on both. */
+/** Measures two sides in turns, so that other work of the machine affects both. */
 
 export interface Pairs {
   readonly ours: number[]
   readonly theirs: number[]
 }
 
-/** `ROUNDS=1 npm run bench -- P8` tries a figure out; so few are not kept. */
+/** `ROUNDS=1 npm run bench -- P8` tries a figure out. Results of fewer than 7 rounds are not kept. */
 export const rounds = Number(process.env.ROUNDS ?? 7)
 
-/** A B A B …, after a round that does not count. */
+/** A B A B …, after a first round that does not count. */
 export async function inTurns(
   ours: (round: number) => Promise<number> | number,
   theirs: (round: number) => Promise<number> | number,

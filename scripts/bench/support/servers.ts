@@ -1,4 +1,4 @@
-/** Servers for a figure, stopped whatever happens in it. */
+/** Servers for a figure, which are stopped whatever happens in it. */
 import { type Server, startNats, startRedis } from '../../../test/support/servers'
 
 export const withRedis = <R>(run: (server: Server) => Promise<R>) => using(startRedis(), run)

@@ -1,22 +1,25 @@
-/** A transport without a store: a watch is told what there is, in this process, and a write is taken as it comes. */
+/** A transport without a store: it tells watchers what the bench gives it, and accepts every write at once. */
 import { systemClock } from '../../../src/core/clock'
-import type { Change, Sink, Transport } from '../../../src/core/transport'
+import type { Entry, Outcome, Sink, Transport } from '../../../src/core/transport'
 import { keyOf } from './items'
 
 export interface Source extends Transport {
   /** Tells what is new. */
-  tell(contents: Iterable<Change[]>): void
+  tell(contents: Iterable<Entry[]>): void
 }
 
-export function sourceOf(contents: () => Iterable<Change[]>): Source {
+const epoch = 'bench'
+
+export function sourceOf(contents: () => Iterable<Entry[]>): Source {
   let n = 0
   let sink: Sink
-  const tell = (contents: Iterable<Change[]>) => {
-    for (const changes of contents) {
-      sink.changes(changes)
-      n += changes.length
+  const accepted = (): Outcome => ({ epoch, n: ++n, existed: true })
+  const tell = (contents: Iterable<Entry[]>) => {
+    for (const entries of contents) {
+      sink.entries(entries)
+      n += entries.length
     }
-    sink.live(n)
+    sink.live({ epoch, n })
   }
   return {
     tell,
@@ -24,13 +27,14 @@ export function sourceOf(contents: () => Iterable<Change[]>): Source {
     lacks: [],
     clock: systemClock,
     maxItemBytes: Infinity,
+    isLocal: true,
     open: (host) => host.up(),
-    async write(_, { writes }) {
-      return { epoch: 'e', outcomes: writes.map(() => ({ n: ++n, existed: true })) }
-    },
+    write: async (_, { writes }) => writes.map(accepted),
+    merge: async (_, __, entries) => entries.map(() => ({ current: null })),
+    beginEpoch: async () => true,
     watch(_, __, to) {
       sink = to
-      sink.begin('whole', 'e', 0)
+      sink.begin('snapshot', [{ id: epoch, floor: 0 }])
       tell(contents())
       return { close() {} }
     },
@@ -38,19 +42,19 @@ export function sourceOf(contents: () => Iterable<Change[]>): Source {
   }
 }
 
-/** So many items from number `first` on, a thousand at a time; `leftMs` by index. */
-export function* changesOf<T>(
+/** Entries of `count` items from number `first` on, a thousand at a time. `itemOf` and `leftMs` are given the index. */
+export function* entriesOf(
   count: number,
-  itemOf: (i: number) => T,
+  itemOf: (i: number) => unknown,
   leftMs: (i: number) => number | null = () => null,
   first = 0,
-): Generator<Change[]> {
+): Generator<Entry[]> {
   const end = first + count
   for (let from = first; from < end; from += 1000) {
-    const changes: Change[] = []
+    const entries: Entry[] = []
     for (let i = from; i < from + 1000 && i < end; i++) {
-      changes.push({ kind: 'set', key: keyOf(i), n: i + 1, item: itemOf(i), leftMs: leftMs(i) })
+      entries.push({ key: keyOf(i), epoch, n: i + 1, item: itemOf(i), leftMs: leftMs(i) })
     }
-    yield changes
+    yield entries
   }
 }
