@@ -3,8 +3,8 @@
  * `prelude`, inside an async function.
  */
 export const prelude = `
-import { createClient, type MemisError, MemoryHub, type Transport } from 'memis'
-interface Artist { genre: string; tour?: { start: number } }
+import { createClient, type DeepReadonly, type MemisError, MemoryHub, type Transport } from 'memis'
+interface Artist { genre: string; plays?: number; tour?: { start: number } }
 const client = createClient({ transport: 'memory', hub: new MemoryHub() })
 const artists = client.database('region-nl').collection<Artist>('artists')
 declare const artist: Artist
@@ -32,7 +32,54 @@ export const snippets: Snippet[] = [
   { wrong: `artists.size = 1`, right: `artists.size + 1` },
   {
     wrong: `const map: Map<string, Artist> = artists`,
-    right: `const map: ReadonlyMap<string, Readonly<Artist>> = artists`,
+    right: `const map: ReadonlyMap<string, DeepReadonly<Artist>> = artists`,
+  },
+  { wrong: `artists.get('a')!.tour!.start = 1`, right: `artists.get('a')!.tour!.start === 1` },
+  {
+    wrong: `artists.set('a', artist, { ttl: 60, ifAbsnt: true })`,
+    right: `artists.set('a', artist, { ttl: 60, ifAbsent: true }); artists.set('a', artist, { ttl: 'keep', ifRevision: 'x' })`,
+  },
+  { wrong: `artists.set('a', artist, 'keep')`, right: `artists.set('a', artist, { ttl: 'keep' })` },
+  {
+    wrong: `artists.delete('a', { ifAbsent: true })`,
+    right: `artists.delete('a', { ifRevision: artists.entry('a')!.revision })`,
+  },
+  { wrong: `artists.entry('a').item`, right: `const left: number | null | undefined = artists.entry('a')?.expiresIn` },
+  {
+    wrong: `artists.update('a', (artist) => ({ plays: 1 }))`,
+    right: `const stored = await artists.update('a', (artist) => artist && { ...artist, plays: 1 }); stored?.genre`,
+  },
+  { wrong: `artists.patch('a', { gendre: 'x' })`, right: `artists.patch('a', { genre: 'x' })` },
+  { wrong: `artists.increment('a', 'genre')`, right: `artists.increment('a', 'plays', 2)` },
+  { wrong: `artists.touch('a')`, right: `const had: boolean = await artists.touch('a', 60)` },
+  {
+    wrong: `artists.setMany([['a']])`,
+    right: `artists.setMany([['a', artist]]); artists.setMany({ a: artist }, { ttl: 1 }); artists.setMany(artists)`,
+  },
+  {
+    wrong: `artists.replaceAll({ a: 1 })`,
+    right: `const { set, deleted } = await artists.replaceAll(new Map([['a', artist]]), { dryRun: true })`,
+  },
+  {
+    wrong: `artists.transaction((t) => t.check('a'))`,
+    right: `artists.transaction((t) => { t.check('a', null); t.set('a', artist, 'keep'); t.delete('b') })`,
+  },
+  {
+    wrong: `artists.watch({ keys: ['a'] }, () => {})`,
+    right: `const stop: () => void = artists.watch({ prefix: 'a' }, (artist, key) => artist?.genre ?? key)`,
+  },
+  {
+    wrong: `artists.waitFor('a', (artist) => artist.genre === 'x')`,
+    right: `const found = await artists.waitFor('a', (artist) => artist?.genre === 'x', { signal: AbortSignal.timeout(9) })`,
+  },
+  {
+    wrong: `for await (const change of artists.changes()) change.value`,
+    right: `for await (const { kind, item } of artists.changes({ prefix: 'a' })) if (kind === 'set') item.genre`,
+  },
+  { wrong: `artists.reached(1)`, right: `artists.reached('x', { signal: AbortSignal.timeout(9) })` },
+  {
+    wrong: `artists.freshness.reason.code`,
+    right: `const code = artists.freshness.reason?.code; await artists.whenLive()`,
   },
   { wrong: `for (const [key] of artists) key.nothing`, right: `for (const [key, { genre }] of artists) key + genre` },
   { wrong: `artists.on('change', () => {})`, right: `artists.on('set', () => {})` },
@@ -82,7 +129,7 @@ export const snippets: Snippet[] = [
   },
   {
     wrong: `createClient({ transport: 'memory', dataLoss: 'ignore' })`,
-    right: `createClient({ transport: 'memory', dataLoss: 'accept' })`,
+    right: `createClient({ transport: 'memory', dataLoss: 'accept', readOnly: true })`,
   },
   {
     wrong: `createClient({ transport: 'redis', socket: { port: '6379' } })`,
@@ -94,5 +141,6 @@ export const snippets: Snippet[] = [
     right: `createClient({ transport: 'redis', url: 'redis://localhost', livenessTimeout: 15_000 })`,
     needs: 'redis',
   },
-  { wrong: `error.code = 1`, right: `error.code.startsWith('x')` },
+  { wrong: `error.code = 1`, right: `error.code.startsWith('x') && error.retryable` },
+  { wrong: `error.current.item`, right: `error.current?.item ?? error.database ?? error.key` },
 ]
