@@ -37,7 +37,7 @@ export function retries(test: Define<Bench>): void {
     same((await two.read()).items, { b: { value: 1 } }, 'what a joiner is told')
   })
 
-  test('W4 X2 the ttl of a set that is repeated counts from its acceptance', async (bench) => {
+  test('W4 X1 the ttl of a set that is repeated counts from its acceptance', async (bench) => {
     const [one, two] = await bench.two()
     const batch = new Writer().batch([set('a', 1, { ttlMs: 600_000 })])
     await one.send(batch)

@@ -134,7 +134,7 @@ export const writing: readonly Fault[] = [
   ),
   fault(
     'counts the ttl of a repeated set anew',
-    'W4 X2 the ttl',
+    'W4 X1 the ttl',
     acceptances(({ leftMs: _, ...accepted }) => accepted),
   ),
   fault(
