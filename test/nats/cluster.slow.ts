@@ -200,7 +200,7 @@ test('two of three are killed: writes wait, replicas say that they are stale or 
   await Promise.all([one.kill(), two.kill()])
   // Nothing can be stored by one of three.
   const before = scene.loads.map(({ confirmed }) => confirmed)
-  await until('all know', () => scene.collections.every(({ freshness }) => freshness.state === 'stale'), 30_000)
+  await until('all know', () => scene.collections.every(({ freshness }) => freshness.state === 'stale'), 90_000)
   const held = scene.collections.map((collection) => new Map(collection))
   assert.ok(
     held.every(({ size }) => size > 0),
