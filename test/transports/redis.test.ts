@@ -3,14 +3,11 @@ import { apiConformance, transportConformance } from '../../src/conformance'
 import { hooks, sharedRedis } from '../redis/redis-store'
 
 const test = suite('redis')
-const evicting = sharedRedis()
-// The suite of whole clients takes a warning for a fault: this server does not evict.
-const keeping = sharedRedis({ args: ['--maxmemory', '8gb', '--maxmemory-policy', 'noeviction'] })
+const server = sharedRedis()
+const options = { name: 'redis', test, hooks, setup: async () => (await server).options.setup() }
 
-transportConformance({ name: 'redis', test, hooks, setup: async () => (await evicting).options.setup() })
-apiConformance({ name: 'redis', test, hooks, setup: async () => (await keeping).options.setup() })
+transportConformance(options)
+apiConformance(options)
 
-test.after(async () => {
-  for (const server of [evicting, keeping]) await (await server).stop()
-})
+test.after(async () => (await server).stop())
 test.run()

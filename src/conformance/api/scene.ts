@@ -16,7 +16,7 @@ export class Scene {
   readonly #play: Play
   readonly #clients: Client[] = []
   readonly #others: { readonly scene: Scene; readonly store: Store }[] = []
-  readonly #expected = new Set<ErrorCode>(['DISCONNECTED', 'OUT_OF_TOUCH'])
+  readonly #expected = new Set<ErrorCode>(['DISCONNECTED', 'OUT_OF_TOUCH', 'STORE_EVICTS'])
   #isHurt = false
 
   constructor(play: Play) {
@@ -108,7 +108,7 @@ export class Scene {
     return { prefix: this.#play.store.prefix ?? 'memis', database, collection }
   }
 
-  /** Errors of that code on a client's `error` are part of the case; others fail it, but for those of a link. */
+  /** Errors of that code on a client's `error` are part of the case; others fail it, except for those of a link and warnings. */
   expect(code: ErrorCode): void {
     this.#expected.add(code)
   }

@@ -187,17 +187,18 @@ export function losses(test: Define<Bench>): void {
       const [one, two] = await bench.two()
       const before = await one.accepted(set('a', 'old'))
       const follower = await two.follow()
+      const stranger = await bench.peer() // it knows nothing of the lost epoch
       await bench.do('loseWithClockBehind')
       await bench.eventually(async () => {
-        await one.isUp()
-        await one.accepted(set('a', 'new'))
+        await stranger.isUp()
+        await stranger.accepted(set('a', 'new'))
       })
       await follower.ended('the store lost everything')
       const session = await another(bench, two, follower, follower.cursor ?? null)
-      const early = currentEpoch(session.history).id
-      must(early < before.epoch, 'the case needs an epoch that sorts before the lost one', early)
+      const isEarly = currentEpoch(session.history).id < before.epoch
       same(await two.beginEpoch(before.epoch), true, 'what beginEpoch resolves to')
-      await session.ended('another epoch began')
+      // A store may have begun a later epoch by itself, since a client told it of the lost one.
+      if (isEarly) await session.ended('another epoch began')
       const later = await two.follow()
       const { id } = currentEpoch(later.history)
       must(id > before.epoch, `the epoch sorts after ${before.epoch}`, id)
@@ -221,11 +222,25 @@ export function losses(test: Define<Bench>): void {
     const one = await bench.peer()
     await one.accepted(set('a', 1))
     const before = await one.read()
-    const odd = ['', ' ', '\0', 'a b', 'é', 'x'.repeat(101), '~'.repeat(100), 'zzzz', '9'.repeat(15), '9'.repeat(100)]
+    const { id } = currentEpoch(before.history)
+    const far = [id.replace(/\d/g, '9'), id.replace(/[\da-f]/g, 'f')] // of the store's own form, or nearly so
+    const odd = [
+      ...far,
+      '',
+      ' ',
+      '\0',
+      'a b',
+      'é',
+      'x'.repeat(101),
+      '~'.repeat(100),
+      'zzzz',
+      '9'.repeat(15),
+      '9'.repeat(100),
+    ]
     for (const after of odd) {
       const isBegun = await one.beginEpoch(after)
       // Nothing need be done for an id that sorts before the one that goes on.
-      if (after > currentEpoch(before.history).id) same(isBegun, false, `beginEpoch(${JSON.stringify(after)})`)
+      if (after > id) same(isBegun, false, `beginEpoch(${JSON.stringify(after)})`)
     }
     const { history, items } = await one.read()
     same([history, items], [before.history, { a: { value: 1 } }], 'nothing has changed')

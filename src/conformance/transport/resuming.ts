@@ -89,16 +89,17 @@ export function resuming(test: Define<Bench>): void {
     const [one, two] = [await bench.peer({ retention: 60_000 }), await bench.peer({ retention: 60_000 })]
     // The longest retention counts.
     const hasty = await bench.peer({ retention: 0 })
-    await one.accepted(set('deleted', 1), set('timed', 1, { ttlMs: 100 }))
+    await one.accepted(set('deleted', 1))
     const cursor = await (await two.follow()).reached()
-    await one.accepted(remove('deleted'))
+    await one.accepted(remove('deleted'), set('timed', 1, { ttlMs: 100 }))
     for (let i = 0; i < 4; i++) {
       await bench.pass(500)
       await hasty.accepted(set('other', i))
       await hasty.read()
     }
     const { mode, newest } = await two.read(cursor)
-    same([mode, newest.get('deleted')?.item], ['delta', null], 'how the session begins, and what it tells')
+    const told = ['deleted', 'timed'].map((key) => newest.get(key)?.item)
+    same([mode, ...told], ['delta', null, null], 'how a session resumes, and the two tombstones')
   })
 
   test('R2 a joiner is told the time that is left', async (bench) => {
