@@ -50,8 +50,8 @@ export interface Transport {
    * Has the store accept the writes and notify the watchers. Queues nothing: one call is one attempt. Resolves to one
    * outcome per write once the store has answered for all of them. Rejects with a retryable error (`DISCONNECTED`) if the outcome
    * is unknown, or if the store cannot accept now (then `stored` is `'no'`): the core hands over the same batch again, with the same
-   * writer and sequence, and the store must not accept it twice. Any other rejection is final. A batch with a lower sequence
-   * than one already accepted from that writer must be refused with `STORE_REFUSED`, `stored: 'no'`.
+   * writer and sequence, and the store must not accept it twice. Any other rejection is final. A writer belongs to one
+   * process: a transport that has accepted a batch of it must refuse one with a lower sequence, with `STORE_REFUSED`, `stored: 'no'`.
    */
   write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]>
 
@@ -136,7 +136,10 @@ export interface Entry extends Revision {
    * decoded, or should hold an item and does not (`isLost`).
    */
   readonly item: unknown
-  /** Remaining time of an item, counted from the call; null if it does not expire. */
+  /**
+   * Remaining time of an item, counted from the call; null if it does not expire. A notification that was under way for longer than
+   * the ttl has an item whose time is over: a newer one may follow.
+   */
   readonly leftMs: number | null
   /** Of a tombstone. */
   readonly cause?: Gone | undefined

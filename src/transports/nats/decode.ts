@@ -140,14 +140,17 @@ export const decodeStored = (
   text: () => Buffer.from(data, 'base64').toString(),
 })
 
-/** What a stream says about a key. `maxAge`: after how many ms it drops everything. */
-export function entryOf(key: string, stored: Stored, history: readonly Epoch[], maxAge: number): Entry {
+/**
+ * What a stream says about a key. `maxAge`: after how many ms it drops everything. `isLive`: the stream delivered it as soon as it
+ * could, and the key may have been written again meanwhile; its time may be over.
+ */
+export function entryOf(key: string, stored: Stored, history: readonly Epoch[], maxAge: number, isLive = false): Entry {
   const { n, age, facts } = stored
   const place = { epoch: epochAt(history, n), n }
   // A merged entry is older than its place: whatever else the header says is a lie.
   const isMerged = facts.revision !== undefined && precedes(facts.revision, place)
   const leftMs = Math.min(facts.ttlMs, maxAge) - age
-  const gone = facts.gone ?? (leftMs <= 0 ? 'expire' : undefined)
+  const gone = facts.gone ?? (leftMs <= 0 && !isLive ? 'expire' : undefined)
   const { epoch } = isMerged ? (facts.revision as Revision) : place
   return {
     key,

@@ -201,7 +201,9 @@ export class Session implements ConsumerListener {
       host.report(new MemisError('LIMIT_EXCEEDED', text, { key }))
     }
     const text = () => (isTooLarge ? '' : textOf(data))
-    return entryOf(key, { n, age: this.#bucket.ageOf(time), facts, text }, this.#stream.history, this.#stream.maxAge)
+    const { history, maxAge } = this.#stream
+    const isLive = this.#state.kind === 'live'
+    return entryOf(key, { n, age: this.#bucket.ageOf(time), facts, text }, history, maxAge, isLive)
   }
 
   /** The mark of a clear comes twice: before its tombstones, and after them with the revision of the clear. */
