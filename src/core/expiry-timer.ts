@@ -40,8 +40,8 @@ export class ExpiryTimer<E extends Due> {
   }
 
   /** Remaining time (whole ms, at least 1); null if there is no entry. */
-  leftMs(entry: E | undefined): number | null {
-    return entry === undefined ? null : Math.max(1, Math.round(entry.deadline - this.#clock.now()))
+  leftMs(entry: E | undefined, round = Math.round): number | null {
+    return entry === undefined ? null : Math.max(1, round(entry.deadline - this.#clock.now()))
   }
 
   /** False if no entry's time is over: cheaper than to ask for each. */

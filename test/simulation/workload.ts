@@ -105,7 +105,7 @@ export class Workload {
           [1, 'check'],
         ] as const)
         if (kind === 'check' || random.chance(0.3)) writes.check(key, this.#condition(follower, key))
-        if (kind === 'set') writes.set(key, operations.item(key), this.#ttlOrKeep ?? undefined)
+        if (kind === 'set') writes.set(key, operations.item(key), this.#ttlOfTransaction)
         if (kind === 'delete') writes.delete(key)
       }
     })
@@ -173,6 +173,12 @@ export class Workload {
     return this.#world.random.chance(0.3) ? 'keep' : this.#ttl
   }
 
+  /** In seconds, as users give it. */
+  get #ttlOfTransaction(): number | 'keep' | undefined {
+    const ttl = this.#ttlOrKeep
+    return typeof ttl === 'number' ? ttl / 1000 : (ttl ?? undefined)
+  }
+
   /** At its next event, a listener throws, rejects, writes, unsubscribes or closes the client. */
   #plan(follower: Follower): void {
     const { random } = this.#world
@@ -185,7 +191,7 @@ export class Workload {
       if (kind === 'reject') return Promise.reject(new Error('mischief'))
       if (kind === 'unsubscribe') return follower.unsubscribe()
       if (kind === 'close') return random.chance(0.2) ? follower.actor.close() : undefined
-      if (kind === 'change') return this.#change(follower)
+      if (kind === 'change') return this.#transact(follower)
       this.#writeOne(follower, kind as 'set' | 'delete' | 'clear')
     }
   }
