@@ -21,11 +21,12 @@ import type {
 } from '../../core/transport'
 import { Auditor } from './auditor'
 import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decode'
-import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, sha1, wholeMs } from './encode'
+import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, wholeMs } from './encode'
 import { says } from './errors'
 import { Knowledge, parseCurrent } from './knowledge'
 import { Link } from './link'
 import { collectionKeys, type Keys, keysOf } from './names'
+import { notificationAfter } from './notification'
 import { prototypeOf, type RedisOptions } from './options'
 import type { Route } from './route'
 import { clearScript, deleteScript, keepScript, mergeScript, type Script, setScript, writeScript } from './scripts'
@@ -46,8 +47,8 @@ class RedisTransport implements Transport {
   readonly clock: Clock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
-  /** Never connected, only duplicated. Null if the package is missing. */
-  readonly #prototype: RedisClientType | null
+  /** Never connected, only duplicated; or why the package cannot be used. */
+  readonly #prototype: RedisClientType | MemisError
   readonly #sessions = new Set<Session>()
   /** By channel. Collections that nobody follows are forgotten, oldest first. */
   readonly #knowledge = new Map<string, Knowledge>()
@@ -57,20 +58,20 @@ class RedisTransport implements Transport {
   #route: Route | null = null
   #auditor: Auditor | null = null
 
-  constructor(prototype: RedisClientType | null, clock: Clock) {
+  constructor(prototype: RedisClientType | MemisError, clock: Clock) {
     this.#prototype = prototype
     this.clock = clock
   }
 
   open(host: Host): void {
     this.#host = host
-    if (this.#prototype === null) {
-      const error = new MemisError('MISSING_PACKAGE', "the package 'redis' is not installed: npm install redis")
+    const prototype = this.#prototype
+    if (prototype instanceof MemisError) {
       // A promise job: fake timers replace queueMicrotask.
-      Promise.resolve().then(() => host.down(error))
+      Promise.resolve().then(() => host.down(prototype))
       return
     }
-    const link: Link = new Link(this.#prototype, this.clock, host, {
+    const link: Link = new Link(prototype, this.clock, host, {
       up: () => {
         this.#auditor = new Auditor(link, this.clock, host, this.#sessions)
         host.up()
@@ -154,7 +155,7 @@ class RedisTransport implements Transport {
 
   /** The keys of a collection, and what this client knows of it. */
   #at(id: CollectionId): At {
-    const keys = keysOf(id, this.#prototype?.options.database ?? 0)
+    const keys = keysOf(id, this.#prototype instanceof MemisError ? 0 : (this.#prototype.options.database ?? 0))
     const known = this.#knowledge.get(keys.channel) ?? new Knowledge()
     // To the end: the longest unused is forgotten first.
     this.#knowledge.delete(keys.channel)
@@ -230,14 +231,15 @@ class RedisTransport implements Transport {
     const encoded = encodeLoneSet(write)
     const { current, newest } = known
     if (encoded === undefined || current === null || this.#host.readOnly) return undefined
-    const { payload, fields } = encoded
     const ttl = write.ttlMs === null ? '0' : String(wholeMs(write.ttlMs))
     const names = [keys.meta, keys.log, keys.ttl, keys.writer(batch.writer), keys.items + write.key]
+    const next = notificationAfter(newest, current, encoded.payload)
     const args = [
-      ...[keys.channel, String(batch.sequence), current.text, String(newest.n), newest.sign, current.id],
-      ...[current.secret, write.key, ttl, String(this.#host.retention), this.#remember, payload, sha1(payload)],
+      ...[keys.channel, String(batch.sequence), current.text, String(newest.n), newest.sign, next.place, next.sign],
+      ...[write.key, ttl, String(this.#host.retention), this.#remember, next.message, String(next.begins + 1)],
+      next.digest,
     ]
-    const reply = await route.run(setScript, names, [...args, ...fields]).catch((error) => {
+    const reply = await route.run(setScript, names, [...args, ...encoded.fields]).catch((error) => {
       known.checked.until = 0
       throw error
     })
@@ -245,7 +247,7 @@ class RedisTransport implements Transport {
       known.checked.until = 0
       return undefined
     }
-    const [n, existed, sign = '-'] = reply.split(' ')
+    const [, , , n, , existed, , sign = '-'] = reply.split(' ')
     known.learn({ epoch: current.id, n: Number(n), sign })
     route.proved()
     return { epoch: current.id, n: Number(n), existed: existed === '1' }
