@@ -31,7 +31,7 @@ async function main(): Promise<void> {
     const verdict = await run(seed, steps)
     repairs.push(verdict.repair)
     for (const [name, count] of Object.entries(verdict.injected)) faults.set(name, (faults.get(name) ?? 0) + count)
-    if ((seed - from + 1) % 10_000 === 0) console.log(`${seed - from + 1} seeds, ${failed} failed`)
+    if ((seed - from + 1) % 1000 === 0) console.log(`${seed - from + 1} seeds, ${failed} failed`)
     if (verdict.violation === null) continue
     failed++
     tell(verdict, steps)

@@ -5,6 +5,7 @@
 import type { Clock } from './clock'
 import { decodeItem, type EncodedItem } from './codec'
 import { MemisError, withStored } from './errors'
+import { precedes } from './history'
 import { onAbort } from './signals'
 import type { Accepted, Entry, KeyWrite, Revision } from './transport'
 import type { DeepReadonly } from './types'
@@ -27,6 +28,10 @@ export interface Version<T> {
   readonly revision: Revision | null
   /** The store said so, and not a replica. */
   readonly isConfirmed?: true
+  /** This version does not expire. */
+  readonly isTimeless?: boolean
+  /** When the key was as it is: the revision of the item, or of its tombstone; null if nothing is known of it. */
+  readonly at?: Revision | null
 }
 
 /** What shall become of an item. */
@@ -99,14 +104,17 @@ export class Conditional<T extends object> {
           const current = version.isConfirmed ? version : await this.#confirm(key, version)
           if (current.revision === version.revision) return endedBy(decision)
           version = current
-          continue
+        } else {
+          // The store need not look up what is known: a revision keeps its ttl for life.
+          const ttl = ttlMs === 'keep' && version.isTimeless ? null : ttlMs
+          stored = 'unknown'
+          const answer = await this.#write(key, decision.next, version.revision, ttl)
+          stored = 'no'
+          if ('item' in answer) return answer.item
+          version = versionOf<T>(answer.conflict)
         }
-        stored = 'unknown'
-        const answer = await this.#write(key, decision.next, version.revision, ttlMs)
-        stored = 'no'
-        if ('item' in answer) return answer.item
-        version = versionOf<T>(answer.conflict)
         await this.#store.delay(Math.random() * Math.min(longestDelay, 2 ** conflicts), signal)
+        version = newerOf(version, this.#store.known(key))
       }
     })
     return signal === undefined ? change : orAborted(change, signal, () => stored)
@@ -162,10 +170,21 @@ export class Conditional<T extends object> {
 const nothing = { item: undefined, revision: null }
 
 function versionOf<T>(entry: Entry | null): Version<T> {
-  if (entry === null || entry.item === null || entry.isLost) return { ...nothing, isConfirmed: true }
-  const { epoch, n } = entry
+  if (entry === null || entry.isLost) return { ...nothing, isConfirmed: true }
+  const { epoch, n, leftMs } = entry
+  const at = { epoch, n }
+  if (entry.item === null) return { ...nothing, isConfirmed: true, at }
   const item = decodeItem(entry.item) as DeepReadonly<T> | undefined
-  return { item, revision: { epoch, n }, isConfirmed: true }
+  return { item, revision: at, isConfirmed: true, isTimeless: leftMs === null, at }
+}
+
+/**
+ * A store that tells of an older version than the replica holds has lost that one, and gets it back: to change the older one would undo
+ * what others were told is stored.
+ */
+function newerOf<T>(told: Version<T>, held: Version<T> | undefined): Version<T> {
+  if (held?.revision == null) return told
+  return told.at == null || precedes(told.at, held.revision) ? held : told
 }
 
 /** To throw is to write nothing, too: another version may not make the function throw. */

@@ -102,7 +102,7 @@ export class Knowledge<T extends object> {
   }
 
   /** Applies the store's answer to a merge of that entry. */
-  merged(entry: Entry, answer: Merged): void {
+  merged(entry: Entry, answer: Merged, cause: Cause): void {
     const { key } = entry
     // Something newer came meanwhile, and decides.
     if (!this.lost.has(key) || this.contents.compare(key, entry) !== 0) return
@@ -114,8 +114,8 @@ export class Knowledge<T extends object> {
     // The store keeps what it has, also if that is older: its word counts.
     this.lost.resolve(key, false)
     const tells = current !== null && !current.isLost && (current.item !== null || precedes(entry, current))
-    if (tells) this.accept(current, 'resync')
-    else this.contents.forget(key, entry, 'resync')
+    if (tells) this.accept(current, cause)
+    else this.contents.forget(key, entry, cause)
   }
 
   /** Nothing is known of the key by itself. It may be known to be gone, by a clear or by what the store lost. */

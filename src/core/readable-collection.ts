@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { parseRevision } from './bulk'
 import type { Client } from './client'
 import { eventNames } from './collection-events'
+import type { Version } from './conditional'
 import type { Change } from './contents'
 import type { Database } from './database'
 import { MemisError, quote, readable } from './errors'
@@ -201,11 +202,12 @@ export class ReadableCollection<T extends object> extends MapView<T> {
   }
 
   /** @internal by the writing half: what the replica knows of a key; undefined if there are no contents yet. */
-  known(key: string): { readonly item: DeepReadonly<T> | undefined; readonly revision: Revision | null } | undefined {
+  known(key: string): Version<T> | undefined {
     const replica = this.#subscription?.replica
     if (!replica?.cursor) return undefined
     const item = replica.items.get(key)
-    return { item, revision: item === undefined ? null : (replica.describe(key)?.revision ?? null) }
+    const described = item === undefined ? undefined : replica.describe(key) // it would describe a tombstone, too
+    return { item, revision: described?.revision ?? null, isTimeless: described?.leftMs === null }
   }
 
   /** @internal */

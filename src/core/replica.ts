@@ -173,8 +173,8 @@ export class Replica<T extends object> {
   }
 
   /** The store's answer to a merge of that entry. */
-  merged(entry: Entry, answer: Merged): void {
-    this.#knowledge.merged(entry, answer)
+  merged(entry: Entry, answer: Merged, cause: 'snapshot' | 'resync' = 'resync'): void {
+    this.#knowledge.merged(entry, answer, cause)
     this.#emit()
   }
 

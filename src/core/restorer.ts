@@ -14,6 +14,8 @@ export const patience = 2000
 export const mayNotWrite = ({ code }: MemisError): boolean => code === 'UNAUTHORIZED' || code === 'READ_ONLY'
 
 export interface RestorerListener {
+  /** What the store tells instead belongs to the first contents, or to the catching up. */
+  cause(): 'snapshot' | 'resync'
   /** Nothing is lost any more, or something came of a part. */
   progressed(): void
   /** This client may not restore, and nobody else did in time: the store's word counts. */
@@ -99,7 +101,9 @@ export class Restorer<T extends object> {
   #apply(entries: readonly Entry[], answers: Awaited<ReturnType<Transport['merge']>>): void {
     entries.forEach((entry, i) => {
       const answer = answers[i]
-      if (answer !== undefined && this.#state.kind === 'merging') this.#replica.merged(entry, answer)
+      if (answer !== undefined && this.#state.kind === 'merging') {
+        this.#replica.merged(entry, answer, this.#listener.cause())
+      }
     })
   }
 

@@ -185,6 +185,7 @@ export class Subscription<T extends object> {
       this.#id,
       this.replica as unknown as Replica<object>,
       {
+        cause: () => (this.isSyncing ? 'snapshot' : 'resync'),
         progressed: () => {
           if ('session' in this.#state) this.#progressed(this.#state.session)
         },

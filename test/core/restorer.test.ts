@@ -196,6 +196,21 @@ test('K7 an acknowledged write of a replica without contents is offered once it 
   assert.deepEqual(bench.log(), ['set a live', 'ready snapshot 1, lost 1, restored 1'])
 })
 
+test('E4 what the store has instead belongs to the first contents until the replica is ready', async () => {
+  const bench = new SubscriptionBench()
+  bench.acceptDelete('a', 'e0.2')
+  bench.session.snapshot([], 'e1.0')
+  bench.clock.advance(250)
+  await bench.transport.merging.refuse(entry('a', 'e1.1', { v: 'newer' }))
+  assert.deepEqual(bench.log(), ['set a snapshot', 'ready snapshot 1, lost 1, restored 0'])
+  bench.session.sink.stale(disconnected())
+  bench.nextSession()
+  bench.session.snapshot([], 'e2.0')
+  bench.clock.advance(250)
+  await bench.transport.merging.refuse(entry('a', 'e2.1', { v: 'newest' }))
+  assert.deepEqual(bench.log(), ['stale DISCONNECTED', 'set a resync', 'ready resync 1, lost 1, restored 0'])
+})
+
 // Expiry meanwhile
 
 test('X1 an item expires in time while it is lost', async () => {

@@ -48,8 +48,8 @@ class Scene implements AsyncDisposable {
     this.complaints = clients.map((client) => new Complaints(client))
   }
 
-  static async set(): Promise<Scene> {
-    const cluster = await startNatsCluster()
+  static async set(config?: string): Promise<Scene> {
+    const cluster = await startNatsCluster({ config })
     const addresses = cluster.servers.map(({ port }) => `127.0.0.1:${port}`)
     const clients = addresses.map((first) =>
       createClient({
@@ -190,6 +190,116 @@ test('each server in turn is killed and comes back, the one that follows a consu
   }
   const took = await scene.settle(awake())
   note(`each server in turn: equal ${took.toFixed(0)} ms after the last was back`)
+  assert.ok(took <= soon, `${took}`)
+})
+
+/** The longest time (ms) in which a load had no write confirmed, from now on. */
+function watchGaps(loads: readonly Load[]): () => number {
+  let longest = 0
+  const seen = loads.map(({ confirmed }) => ({ confirmed, at: awake() }))
+  const timer = setInterval(() => {
+    for (const [i, { confirmed }] of loads.entries()) {
+      const last = seen[i] as { confirmed: number; at: number }
+      if (confirmed === last.confirmed) longest = Math.max(longest, awake() - last.at)
+      else seen[i] = { confirmed, at: awake() }
+    }
+  }, 20)
+  return () => {
+    clearInterval(timer)
+    return longest
+  }
+}
+
+/** Waits until a server leads the stream that is not this one. */
+async function untilOthersLead({ cluster }: Scene, server: Server): Promise<void> {
+  const hasMoved = async () => {
+    const leaders = await Promise.all([cluster.leader('KV_memis-test'), cluster.leader()])
+    return leaders.every((leader) => leader !== undefined && leader !== server)
+  }
+  await until('others lead', hasMoved, electionDeadline)
+}
+
+test('the leader is stopped and goes on later: others lead meanwhile, and what it knew does not count any more', async () => {
+  await using scene = await Scene.set()
+  await scene.more(300)
+  const gap = watchGaps(scene.loads)
+  const stopped = await scene.leader()
+  stopped.pause()
+  await untilOthersLead(scene, stopped)
+  await scene.more(200)
+  await scene.untilLive(soon)
+  stopped.resume()
+  await scene.untilWhole()
+  await scene.more(100)
+  const longest = gap()
+  const took = await scene.settle(awake())
+  note(
+    `leader stopped: no write confirmed for up to ${longest.toFixed(0)} ms; equal ${took.toFixed(0)} ms after the last`,
+  )
+  assert.ok(took <= soon, `${took}`)
+})
+
+test('a server is cut off from the others, with its client: that one moves to another server, and all go on', async () => {
+  await using scene = await Scene.set()
+  await scene.more(300)
+  const gap = watchGaps(scene.loads)
+  // The first load is connected to it.
+  const [alone] = scene.cluster.servers as [Server]
+  scene.cluster.isolate(alone)
+  await untilOthersLead(scene, alone)
+  const from = awake()
+  await scene.more(200)
+  await scene.untilLive(soon)
+  const moved = awake() - from
+  await scene.cluster.rejoin(alone)
+  await scene.untilWhole()
+  await scene.more(100)
+  const longest = gap()
+  const took = await scene.settle(awake())
+  note(
+    `a server cut off: no write confirmed for up to ${longest.toFixed(0)} ms; all live ${moved.toFixed(0)} ms after others led; ` +
+      `equal ${took.toFixed(0)} ms after the last write`,
+  )
+  assert.ok(took <= soon, `${took}`)
+})
+
+test('rolling restart: each server ends in good order and comes back, under load', async () => {
+  await using scene = await Scene.set()
+  await scene.more(300)
+  const gap = watchGaps(scene.loads)
+  for (const server of scene.cluster.servers) {
+    await server.kill('SIGTERM')
+    await scene.more(50)
+    await server.restart()
+    await scene.untilWhole()
+    await scene.untilLive()
+  }
+  const longest = gap()
+  const took = await scene.settle(awake())
+  note(
+    `rolling restart: no write confirmed for up to ${longest.toFixed(0)} ms; equal ${took.toFixed(0)} ms after the last`,
+  )
+  assert.ok(took <= soon, `${took}`)
+})
+
+test('lame duck: the leader sends its clients away, and ends', async () => {
+  await using scene = await Scene.set('lame_duck_duration: "30s", lame_duck_grace_period: "1s"')
+  await scene.more(300)
+  const gap = watchGaps(scene.loads)
+  const leaving = await scene.leader()
+  process.kill(leaving.pid, 'SIGUSR2')
+  await until('it has sent its clients away', () => /[Ll]ame duck mode/.test(leaving.log), electionDeadline)
+  await untilOthersLead(scene, leaving)
+  await scene.more(200)
+  await scene.untilLive(soon)
+  await leaving.restart()
+  await scene.untilWhole()
+  await scene.more(100)
+  const longest = gap()
+  const took = await scene.settle(awake())
+  note(
+    `lame duck: no write confirmed for up to ${longest.toFixed(0)} ms; equal ${took.toFixed(0)} ms after the last write`,
+  )
   assert.ok(took <= soon, `${took}`)
 })
 

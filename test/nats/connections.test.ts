@@ -3,6 +3,7 @@ import assert from 'node:assert'
 import { writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectNew } from '@nats-io/transport-node'
 import { connect } from 'nats'
 import { createClient } from '../../src'
@@ -160,6 +161,28 @@ test('a thousand collections of ten items open at once, without a timeout (P4)',
   assert.ok(took < 60_000, `${took} ms; on an idle machine it is less than 2 s`)
   await using raw = await Raw.connect(server.url)
   assert.strictEqual((await raw.ask('STREAM.INFO.KV_memis-test')).state.consumer_count, count)
+})
+
+test('a thousand idle collections: the store is asked once per bucket, and tells nothing by itself (P4)', async () => {
+  await using server = await natsServer()
+  const connection = await connectNew({ servers: server.url })
+  const client = createClient({ transport: 'nats', connection, auditInterval: 2000 })
+  const collections = Array.from({ length: 1000 }, (_, i) => client.database('test').collection<object>(`c${i}`))
+  await Promise.all(collections.map((collection) => collection.subscribe()))
+  const seconds = 12
+  const before = { ...connection.stats() }
+  const [cpu, start] = [process.cpuUsage(), performance.now()]
+  await sleep(1000 * seconds)
+  const { user, system } = process.cpuUsage(cpu)
+  const percent = (user + system) / 10 / (performance.now() - start)
+  const { inMsgs, outMsgs } = connection.stats()
+  const [received, sent] = [inMsgs - before.inMsgs, outMsgs - before.outMsgs]
+  console.log(`\n# idle, 1000 collections: ${percent.toFixed(2)} % of a core, ${received} messages in ${seconds} s`)
+  assert.ok(sent <= seconds && received <= 3 * seconds, `${sent} questions, ${received} messages`)
+  assert.ok(collections.every(({ freshness }) => freshness.state === 'live'))
+  assert.ok(percent < 2, `${percent} %; on an idle machine it is less than 0.5 %`)
+  await client.close()
+  await connection.close()
 })
 
 test.run()

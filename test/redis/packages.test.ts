@@ -55,6 +55,21 @@ for (const name of ['redis', 'redis5']) {
     assert.deepStrictEqual(mine?.get('k'), { v: 1 })
     assert.strictEqual(own.isOpen, false, 'it is only duplicated')
   })
+
+  test(`redis ${version}: no character is garbled, wherever the parts of a reply end`, async () => {
+    use(name)
+    await using server = await redisServer()
+    await using writer = createClient(server.url)
+    // 64 KB parts end within most of these: three bytes each, behind an odd beginning.
+    const item = { text: `a${'한'.repeat(300_000)}` }
+    await writer.database('test').collection<typeof item>('items').set('k', item)
+    for (let i = 0; i < 3; i++) {
+      await using reader = createClient(server.url)
+      const items = reader.database('test').collection<typeof item>('items')
+      await items.subscribe()
+      assert.ok(items.get('k')?.text === item.text)
+    }
+  })
 }
 
 test.run()

@@ -2,6 +2,7 @@
  * The store loses its memory while all else is well: what `dataLoss` promises (K7). Amid other faults no more can be said than
  * that nothing is invented and all agree in the end; here, everything that a replica held must be there again.
  */
+import type { Actor } from './actor'
 import type { Faults } from './faults'
 import { checkStep, converge } from './invariants'
 import type { Ledger, Taken } from './ledger'
@@ -96,6 +97,42 @@ export async function abruptDrill(world: World, workload: Workload, faults: Faul
   await converge(world, 20_000)
 }
 
+/**
+ * The store accepts a write, loses it before anybody was notified, and the answer comes late: it is restored all the same, since
+ * the user was told that it is stored (K7).
+ */
+export async function lateAnswerDrill(world: World, faults: Faults): Promise<void> {
+  const { random, settings, hub } = world
+  const isRestorer = ({ awake, policy, rights }: Actor) => awake && policy === 'restore' && rights === 'all'
+  const actor = world.actors.find(isRestorer)
+  if (actor === undefined || settings.retention <= bound) return
+  const follower = random.pick(actor.followers)
+  const { ledger } = follower
+  const key = random.pick(settings.keys)
+  for (const { wire } of world.actors) wire.heal()
+  const backup = faults.backUp()
+  hub.drop(1)
+  const item = world.operations.item(key)
+  let isStored = false
+  follower.collection.set(key, item).then(
+    () => {
+      isStored = true
+    },
+    () => {}, // its time may have been over
+  )
+  await world.pass(0)
+  actor.wire.slowness = 400
+  await world.pass(settings.latency + 1)
+  const { order } = ledger
+  faults.revert(backup)
+  hub.drop(0)
+  await world.pass(500)
+  actor.wire.slowness = 0
+  await converge(world, 20_000)
+  if (isStored && !ledger.writtenSince(key, order) && ledger.item(key)?.v !== item.v)
+    world.fail('K7', `${follower.name}: ${key}=${item.v} was acknowledged, and is lost`)
+}
+
 /** A link breaks while a write is under way, and returns soon: the write is sent again (W6). */
 export async function cutDrill(world: World): Promise<void> {
   const { random, settings } = world
@@ -127,6 +164,36 @@ export async function dropDrill(world: World): Promise<void> {
   const key = random.pick(settings.keys)
   hub.drop(1)
   follower.caller.set(key, world.operations.item(key), null)
+  await converge(world, 20_000)
+  hub.drop(0)
+}
+
+/**
+ * An item is evicted while one of its replicas is cut off; or before the answer to its set, whose notification was lost, so that the
+ * next session tells of the eviction before: all agree all the same, and the user reads the own write (W3).
+ */
+export async function evictDrill(world: World): Promise<void> {
+  const { random, settings, hub } = world
+  const actor = random.pick(writersOf(world))
+  const follower = random.pick(actor.followers)
+  const key = random.pick(settings.keys)
+  follower.caller.set(key, world.operations.item(key), null)
+  await converge(world, 20_000)
+  if (random.chance(0.5)) {
+    actor.cut()
+    hub.evict(key)
+    await world.pass(random.next() * 2 * settings.auditInterval)
+    actor.heal()
+  } else {
+    hub.drop(1, actor.client)
+    follower.caller.set(key, world.operations.item(key), null)
+    await world.pass(0)
+    actor.wire.slowness = settings.auditInterval + 1000
+    await world.pass(settings.latency + 1)
+    hub.evict(key)
+    await world.pass(settings.auditInterval + 1000)
+    actor.wire.slowness = 0
+  }
   await converge(world, 20_000)
   hub.drop(0)
 }

@@ -176,7 +176,10 @@ export class Judge {
       if (call?.isAttempt) {
         const { order, lostAt } = ledger
         const made = before && { v: before.v as number, t: before.t }
-        const step = { after: { v, t }, before: made, keepsTtl: ttlMs === 'keep', order, lostAt }
+        const keepsTtl = ttlMs === 'keep'
+        // On the condition of its revision, an item without a ttl may be written as such.
+        const changesTtl = !keepsTtl && !(ttlMs === null && before?.deadline === Infinity)
+        const step = { after: { v, t }, before: made, keepsTtl, changesTtl, order, lostAt }
         const wrong = operations.took(step)
         if (wrong !== null) this.#fail('C5', `${call.text}: ${wrong}`)
       }

@@ -31,6 +31,8 @@ export interface Step {
   readonly after: Contents
   readonly before: Contents | undefined
   readonly keepsTtl: boolean
+  /** It has another ttl than before, or none any more. */
+  readonly changesTtl: boolean
   readonly order: number
   /** When the store lost something last. */
   readonly lostAt: number
@@ -75,7 +77,7 @@ export class Operations {
    * A step of a call takes effect: it sets `after` in place of `before`. Returns what is wrong with that, if
    * anything.
    */
-  took({ after, before, keepsTtl, order, lostAt }: Step): string | null {
+  took({ after, before, keepsTtl, changesTtl, order, lostAt }: Step): string | null {
     const { v, t } = after
     const operation = this.#byContents.get(v) ?? this.#increments.get(v - (before?.v ?? 0))
     if (v === before?.v && t === before.t) return keepsTtl ? 'nothing is new' : null
@@ -86,7 +88,7 @@ export class Operations {
     const last = taken.at(-1)
     taken.push(order)
     if (last !== undefined && last > lostAt) return `${text} counts twice`
-    if (kind !== 'update' && !keepsTtl) return `${text} takes the ttl away`
+    if (kind !== 'update' && changesTtl) return `${text} takes the ttl away`
     if (kind === 'update') return base?.v === before?.v ? null : `${text} was made of ${base?.v}, not of ${before?.v}`
     return t === before?.t ? null : `${text} did not keep ${before?.t}`
   }

@@ -116,6 +116,18 @@ export function bulk(test: Define<Scene>): void {
     await scene.eventuallyEqual([writer, reader, await scene.replica()], new Map())
   })
 
+  test('C6 replaceAll of 10,000 items sends what differs, and nothing else', async (scene) => {
+    const [writer, transport] = await scene.interfered()
+    const items = new Map(Array.from({ length: 10_000 }, (_, i) => [`key ${i}`, { i }]))
+    await writer.items.setMany(items)
+    for (let i = 0; i < 9; i++) items.set(`key ${i * 1000}`, { i: -1 })
+    items.delete('key 9999')
+    const { written } = transport
+    same(await writer.items.replaceAll(items), { set: 9, deleted: 1, unchanged: 9990 })
+    same(transport.written - written, 10, 'how many writes the store was sent')
+    await scene.eventuallyEqual([writer, await scene.replica()], items)
+  })
+
   test('C6 replaceAll changes what the store holds, whatever the replica knows', async (scene) => {
     const [reader, transport] = await scene.interfered()
     const writer = await scene.replica()

@@ -81,6 +81,26 @@ export function counting(test: Define<Scene>): void {
     await scene.eventuallyEqual([...both, await scene.replica()], new Map<string, Item>([['a', { n: 36 }]]))
   })
 
+  test('C5 K7 what the store lost is restored before anybody counts on', ['backUp'], async (scene) => {
+    const both = await scene.two({ auditInterval: 200 })
+    await both[0].items.set('a', { n: 0 })
+    let expected = 0
+    for (let round = 0; round < 3; round++) {
+      await scene.eventuallyEqual(both)
+      const rollBack = await scene.do('backUp')
+      for (const { items } of both) same(await items.increment('a', 'n'), ++expected)
+      await scene.eventuallyEqual(both, new Map([['a', { n: expected }]]))
+      // Calls that come before anybody has noticed.
+      const calls = both.flatMap(({ items }) => [1, 2, 3].map(() => items.increment('a', 'n')))
+      await rollBack()
+      calls.push(...both.map(({ items }) => items.increment('a', 'n')))
+      const told = await Promise.all(calls)
+      expected += calls.length
+      same(Math.max(...told), expected, 'the highest sum that a call resolved to')
+      await scene.eventuallyEqual([...both, await scene.replica()], new Map([['a', { n: expected }]]))
+    }
+  })
+
   test('C5 C2 each increment counts exactly once if every answer is lost', async (scene) => {
     const both = [await scene.interfered(), await scene.interfered()] as const
     const other = await scene.replica()

@@ -19,8 +19,9 @@ export class Interference implements Transport {
   readonly lacks
   readonly clock
   declare readonly isLocal?: true
-  /** How many batches the store has answered. */
+  /** How many batches the store has answered, and how many writes were in them. */
   answered = 0
+  written = 0
   readonly #inner: Transport
   /** What happens after the next answers, before the client is told that they are lost. */
   readonly #losses: (() => unknown)[] = []
@@ -66,6 +67,7 @@ export class Interference implements Transport {
   async write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]> {
     const outcomes = await this.#inner.write(id, batch)
     this.answered++
+    this.written += batch.writes.length
     const loss = this.#losses.shift()
     if (loss === undefined) return outcomes
     await loss()

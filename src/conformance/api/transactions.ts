@@ -246,7 +246,7 @@ export function transactions(test: Define<Scene>): void {
     )
     // It would be lost in silence.
     await refused(
-      Promise.resolve().then(() => late?.set('a', { n: 1 })),
+      Promise.resolve().then(() => late?.set('b', { n: 1 })),
       'INVALID_OPTION',
     )
     same(transport.answered, answered, 'how many batches the store was sent')

@@ -73,6 +73,16 @@ export function watching(test: Define<Scene>): void {
     same(told, ['1 snapshot', '2 snapshot', '3 live'])
   })
 
+  test('S1 R3 unsubscribe in a listener ends what watchers are told, at once', async (scene) => {
+    const [writer, reader] = await scene.two()
+    const told: string[] = []
+    reader.items.once('set', () => reader.leave())
+    reader.items.watch('a', () => void told.push('a'))
+    await writer.items.set('a', { n: 1 })
+    await scene.eventually(() => same(reader.items.freshness.state, 'idle'))
+    same(told, [])
+  })
+
   test('S1 E5 a watcher that fails is reported, and harms no other', async (scene) => {
     const [writer, reader] = await scene.two()
     scene.expect('LISTENER_FAILED')

@@ -10,13 +10,16 @@ import { type Library, listenTo, type NatsConnection } from './client'
 import { notSent, refusal, translate } from './errors'
 import { Wire } from './wire'
 
+/** `skip`: with which of the servers to begin. */
+export type Dial = (timeout: number, skip: number) => Promise<NatsConnection>
+
 /** Where connections come from. */
 export type Source = {
   readonly library: Library
   readonly inboxPrefix: string | undefined
   /** How JetStream's own subjects begin: `$JS.API`, unless the user has another domain. */
   readonly api: string
-} & ({ readonly dial: (timeout: number) => Promise<NatsConnection> } | { readonly connection: NatsConnection })
+} & ({ readonly dial: Dial } | { readonly connection: NatsConnection })
 
 export interface LinkListener {
   up(): void
@@ -30,6 +33,8 @@ const provedAfter = 10_000
 /** The link is probed so often within the liveness timeout; it is lost when the fourth beat comes without an answer. */
 const beats = 5
 const mostSilentBeats = 4
+/** If nothing that JetStream is asked for is done for so much of the liveness timeout, the server is of no use. */
+const uselessShare = 0.8
 /** The API level of the first server that memis supports, 2.11, and of the first one with atomic batches, 2.12. */
 export const apiLevel = { least: 1, atomic: 2 } as const
 
@@ -42,6 +47,8 @@ export class Link {
   level: number | undefined
   #state: State = { kind: 'down' }
   #failures = 0
+  /** So many servers could be reached, and JetStream could not be reached by them. */
+  #useless = 0
   /** So many beats were not answered. */
   #silent = 0
 
@@ -63,6 +70,13 @@ export class Link {
     return this.#state.wire
   }
 
+  /** Called from time to time. If JetStream cannot be reached by this server, which may be cut off from the others, another one is tried. */
+  audit(): void {
+    if (this.#state.kind !== 'up' || this.#state.wire.unservedFor < uselessShare * this.#host.livenessTimeout) return
+    this.#useless++
+    this.#leave(this.#state.wire, disconnected('JetStream cannot be reached by this server'))
+  }
+
   /** A write or a session has succeeded: whatever fails from now on is another outage. */
   succeeded(): void {
     this.#failures = 0
@@ -72,7 +86,7 @@ export class Link {
     await this.#end({ kind: 'closed' }, disconnected('the client is closed'))
   }
 
-  async #dial(dial: (timeout: number) => Promise<NatsConnection>): Promise<void> {
+  async #dial(dial: Dial): Promise<void> {
     const sockets = new Set<Socket>()
     const timeout = this.#host.livenessTimeout
     const attempt: State = { kind: 'dialing', sockets, timer: undefined }
@@ -80,7 +94,7 @@ export class Link {
     // A server that accepts and says nothing. The client may try more than one.
     attempt.timer = this.clock.setTimeout(() => destroy(sockets), 4 * timeout)
     try {
-      const connection = await catchSockets(sockets, () => dial(timeout))
+      const connection = await catchSockets(sockets, () => dial(timeout, this.#useless))
       if (this.#state === attempt) await this.#adopt(connection, sockets)
       else await connection.close()
     } catch (error) {
@@ -120,6 +134,7 @@ export class Link {
       this.#beat(connected)
       this.#listener.up()
     } catch (error) {
+      if (this.#state === connected) this.#useless++
       this.#lostOf(connected, translate(error))
     }
   }
@@ -146,6 +161,11 @@ export class Link {
       throw new MemisError('UNSUPPORTED_STORE', `memis needs NATS 2.11 or newer${which}: update nats-server`)
     }
     this.level = level
+  }
+
+  #leave({ connection }: Wire, error: MemisError): void {
+    this.#lost(error)
+    if ('connection' in this.source) connection.reconnect().catch(() => {})
   }
 
   #lostOf(state: State, error: MemisError): void {
@@ -192,8 +212,7 @@ export class Link {
       if (this.#state !== state) return
       if (clock.now() - beatAt > livenessTimeout) return this.#lost(disconnected('the process stood still'))
       if (this.#silent < mostSilentBeats) return this.#beat(state)
-      this.#lost(disconnected('NATS does not answer'))
-      if ('connection' in this.source) connection.reconnect().catch(() => {})
+      this.#leave(state.wire, disconnected('NATS does not answer'))
     }
     if (this.#silent++ === 0) {
       const heard = () => {

@@ -7,7 +7,7 @@ import type { NodeConnectionOptions } from '@nats-io/transport-node'
 import type { ConnectionOptions } from 'nats'
 import { MemisError, quote } from '../../core/errors'
 import { type Library, loadLibrary, type NatsConnection } from './client'
-import type { Source } from './link'
+import type { Dial, Source } from './link'
 import { standardApi } from './wire'
 
 /** How a bucket is made that is not there yet. One that is there stays as it is. */
@@ -97,10 +97,17 @@ export function checkOptions(options: Omit<NatsOptions, 'transport'> & { url?: u
   }
 }
 
-function dialer(library: Library, url: unknown, native: Native) {
+function dialer(library: Library, url: unknown, native: Native): Dial {
   const all: Native = { ...fromUrl(url), ...native }
-  return (timeout: number): Promise<NatsConnection> =>
-    library.connect({ ...all, reconnect: false, timeout: Math.min(all.timeout ?? Infinity, timeout) })
+  const { servers } = all
+  return (timeout, skip) => {
+    const own: Native = { timeout: Math.min(all.timeout ?? Infinity, timeout) }
+    if (Array.isArray(servers)) {
+      const first = skip % servers.length
+      own.servers = [...servers.slice(first), ...servers.slice(0, first)]
+    }
+    return library.connect({ ...all, ...own, reconnect: false })
+  }
 }
 
 /** The client looks for user and password in options of their own, and not in the URL. */

@@ -174,6 +174,7 @@ class NatsTransport implements Transport {
   #auditLater(host: Host): void {
     this.#audit = this.clock.setTimeout(() => {
       this.#attempts.forgetOld(this.clock.now())
+      this.#context?.link.audit()
       for (const [name, bucket] of this.#buckets) {
         if (bucket.sessions.size > 0) bucket.audit()
         else if (bucket.room.isEmpty && this.clock.now() - bucket.usedAt > longestIdle) this.#buckets.delete(name)

@@ -72,6 +72,8 @@ export class Wire {
   #reached = 0
   #silence = 0
   #closed: MemisError | null = null
+  /** Since when (the clock's time) JetStream has answered nothing, or that it cannot; null if it has done what it was asked for last. */
+  #unservedSince: number | null = null
 
   constructor(connection: NatsConnection, options: WireOptions) {
     this.connection = connection
@@ -83,6 +85,11 @@ export class Wire {
 
   get patience(): number {
     return this.#options.patience
+  }
+
+  /** For how long (ms) JetStream has done nothing of what it was asked for. */
+  get unservedFor(): number {
+    return this.#unservedSince === null ? 0 : this.#options.clock.now() - this.#unservedSince
   }
 
   /** A subject that nobody else listens to. */
@@ -179,6 +186,8 @@ export class Wire {
     } catch (error) {
       return waiter.failed(disconnected('NATS gave an answer that cannot be read', error), index)
     }
+    if (answer.error?.code === 503) this.#unservedSince ??= this.#options.clock.now()
+    else this.#unservedSince = null
     waiter.answered(answer, index)
   }
 
@@ -206,6 +215,7 @@ export class Wire {
   #fail(matches: (waiting: Waiting) => boolean, error: MemisError): void {
     for (const [token, waiting] of this.#waiting) {
       if (!matches(waiting)) continue
+      this.#unservedSince ??= this.#options.clock.now()
       this.#waiting.delete(token)
       waiting.waiter.failed(error, waiting.index)
     }

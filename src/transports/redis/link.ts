@@ -38,6 +38,14 @@ const longEnough = 10_000
 /** If the server itself refuses, knocking sooner helps nobody (ms): less than thirty times a minute. */
 const refusedPause = 2500
 
+/** Replies come as bytes: before version 5.9, node-redis garbled a character of which the bytes came in two parts. 36: `RESP_TYPES.BLOB_STRING`. */
+const asBytes = { typeMapping: { 36: Buffer } }
+
+function withTexts(reply: unknown): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString()
+  return Array.isArray(reply) ? reply.map(withTexts) : reply
+}
+
 export class Link implements Route {
   readonly #prototype: RedisClientType
   readonly #clock: Clock
@@ -73,13 +81,15 @@ export class Link implements Route {
     const tail = [String(keys.length), ...keys, ...args]
     const suffix = this.#host.readOnly ? '_RO' : ''
     try {
-      const reply = await commands.sendCommand([`EVALSHA${suffix}`, script.sha, ...tail]).catch((error: Error) => {
-        // A script that the server does not know was not run.
-        if (!error.message.startsWith('NOSCRIPT')) throw error
-        return commands.sendCommand([`EVAL${suffix}`, script.text, ...tail])
-      })
+      const reply = await commands
+        .sendCommand([`EVALSHA${suffix}`, script.sha, ...tail], asBytes)
+        .catch((error: Error) => {
+          // A script that the server does not know was not run.
+          if (!error.message.startsWith('NOSCRIPT')) throw error
+          return commands.sendCommand([`EVAL${suffix}`, script.text, ...tail], asBytes)
+        })
       if (this.overslept()) throw disconnected(asleep)
-      return reply
+      return withTexts(reply)
     } catch (error) {
       const failure = translate(error, script)
       // A master that became a replica accepts no more writes, and what it tells may be old: look for the one that took over.

@@ -26,6 +26,11 @@ export const ofTheApi: readonly Mutant[] = [
       "if ('item' in answer) return answer.item",
       'return (answer as { item: never }).item',
     ],
+    'an update is made of what a rolled back store holds': [
+      'Conditional.#change',
+      'version = newerOf(version, this.#store.known(key))',
+      '',
+    ],
     'a replica decides that there is nothing to write': [
       'Conditional.#change',
       'version.isConfirmed ? version : await this.#confirm(key, version)',
@@ -36,11 +41,7 @@ export const ofTheApi: readonly Mutant[] = [
       '({ next: item, writes: false, thrown: { error } })',
       '(() => { throw error })()',
     ],
-    'an evicted item is something to change': [
-      'versionOf',
-      'entry === null || entry.item === null || entry.isLost',
-      'entry === null || entry.item === null',
-    ],
+    'an evicted item is something to change': ['versionOf', 'entry === null || entry.isLost', 'entry === null'],
     'a delay outlasts its client': ['delay', 'client.delays.add(end)', ''],
     'updates of a key do not wait for each other': [
       'Conditional.#inTurn',
@@ -141,7 +142,6 @@ export const ofTheApi: readonly Mutant[] = [
       'settle(item)',
     ],
     'reached is not asked again': ['Following.reached', 'this.#checks.add(check)', ''],
-    'reached settles though something is lost': ['Following.reached', 'replica.lost.size === 0', 'true'],
     'reached says so at once': ['Following.reached', 'compare(wanted, replica.cursor) <= 0', 'true'],
     'watchers are told after unsubscribe': ['Following.tell', 'isSubscribed()', 'true'],
   }),

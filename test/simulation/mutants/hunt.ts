@@ -7,7 +7,7 @@ import { type Mutant, mutated, root } from './mutate'
 
 const seeds = 1000
 /** A fault that makes the simulation hang is not caught by it (ms). */
-const longest = 240_000
+const longest = 600_000
 
 export interface Catch {
   readonly isCaught: boolean

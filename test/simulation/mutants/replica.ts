@@ -25,11 +25,6 @@ export const ofTheReplica: readonly Mutant[] = [
     'a clear drops what is newer': ['Replica.#clear', '(this.#contents.compare(key, cleared) ?? 1) > 0', 'false'],
     'a clear that the store lost is not restored': ['Replica.#clear', 'if (isLost) this.lost.add(key) else $', '$'],
     'another history is no loss': ['Replica.begin', 'if (isOther) this.#knowledge.findLost(former)', ''],
-    'what expired before the store was believed is restored': [
-      'Replica.live',
-      'if (caughtUp && !this.#knowledge.restores) this.#knowledge.forgetLostTombstones()',
-      '',
-    ],
     'an own write is told after its promise': ['Replica.written', 'this.#emit()', 'setImmediate(() => this.#emit())'],
     'a transaction is told in parts': ['Replica.entries', 'if (!isAtomic) this.#emit()', 'this.#emit()'],
     'an unsubscribed replica goes on': ['Replica.discard', "this.#phase = { kind: 'discarded' }", ''],
@@ -49,7 +44,6 @@ export const ofTheReplica: readonly Mutant[] = [
       'false',
     ],
     'a lost tombstone is not restored': ['Knowledge.findLost', 'contents.keys()', 'contents.items.keys()'],
-    'an own write counts as lost once it did': ['Knowledge.findLost', 'lost.found(key)', ''],
     'a lost item is not restored': ['Knowledge.findLost', 'lost.add(key)', ''],
     'an older version that somebody restored is believed': [
       'Knowledge.receive',
@@ -103,7 +97,6 @@ export const ofTheReplica: readonly Mutant[] = [
       '',
     ],
     'tombstones are forgotten at once': ['Tombstones.forget', 'if (isYoung || $) break', ''],
-    'tombstones are forgotten though older entries may come': ['Tombstones.forget', 'isYoung || $', 'isYoung'],
   }),
   ...faultsIn('src/core/timeline.ts', {
     'another history looks the same': [

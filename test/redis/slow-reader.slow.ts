@@ -1,0 +1,11 @@
+import { slowReader } from '../scenarios/slow-reader'
+import { redisSite, suite } from './support'
+
+const test = suite('a reader that stands still', 180_000)
+
+test('S3 a minute under 1,000 writes a second to 100 keys: memory is bounded', async () => {
+  await using site = await redisSite()
+  await slowReader(site, 'Redis')
+})
+
+test.run()
