@@ -185,15 +185,22 @@ test('a user of another bucket has its own consumer deliver to a replica: nothin
   const replay = new Replay(items)
   await items.subscribe()
   await items.set('admin', { role: 'alice' })
-  const other = scene.client('tenant')
-  new Complaints(other)
-  const tenants = other.database('other').collection<object>('items')
   const tenant = await connect({ servers: scene.server.url, user: 'tenant', pass: 'tenant' })
+  // A stream that keeps the tenant's messages under the subjects of the victim.
+  const { config } = await raw.ask('STREAM.INFO.KV_memis-test')
+  const subjects = { src: '$KV.memis-other.>', dest: '$KV.memis-test.>' }
+  await tenant.request(
+    '$JS.API.STREAM.CREATE.KV_memis-other',
+    JSON.stringify({
+      ...{ ...config, metadata: undefined, name: 'KV_memis-other', subjects: [subjects.src] },
+      subject_transform: subjects,
+    }),
+  )
   const attack = async (policy: object, name: string) => {
     const [consumer] = (await raw.consumers()) as unknown as { name: string; config: { deliver_subject: string } }[]
     const config = {
       ...{ name: name || consumer?.name, deliver_subject: consumer?.config.deliver_subject, ack_policy: 'none' },
-      ...{ filter_subject: '$KV.memis-other.items.>', max_deliver: 1, mem_storage: true, num_replicas: 1, ...policy },
+      ...{ filter_subject: '$KV.memis-test.items.>', max_deliver: 1, mem_storage: true, num_replicas: 1, ...policy },
     }
     const question = JSON.stringify({ stream_name: 'KV_memis-other', config })
     const subject = `$JS.API.CONSUMER.CREATE.KV_memis-other.${config.name}`
@@ -201,8 +208,10 @@ test('a user of another bucket has its own consumer deliver to a replica: nothin
     assert.strictEqual(answer.error, undefined)
   }
   // So that the numbers are beyond those of the victim's stream, and its first ones are the same.
-  for (let n = 0; n < 30; n++) await tenants.set('admin', { role: 'EVIL', n })
-  for (let n = 0; n < 10; n++) await tenants.set(`planted ${n}`, { by: 'tenant' })
+  const put = (key: string, item: object) =>
+    tenant.request(`$KV.memis-other.items.${key}`, JSON.stringify(item), { timeout: 2000 })
+  for (let n = 0; n < 30; n++) await put('admin', { role: 'EVIL', n })
+  for (let n = 0; n < 10; n++) await put(`planted-${n}`, { by: 'tenant' })
   // Under a name of its own, and under the name of the victim's consumer.
   await attack({ deliver_policy: 'all' }, 'mine')
   await attack({ deliver_policy: 'by_start_sequence', opt_start_seq: 35 }, '')

@@ -144,6 +144,24 @@ test('600 restarts: the last 512 epochs are kept, items keep their revisions, an
   note(`a batch of two with 512 epochs in the history: ${each} µs in the server`)
 })
 
+for (const head of ['1.5', '-5', '0x10', ' 7', '7 ', '1e2', 'nan', 'inf', '', '9007199254740993', '9'.repeat(30)]) {
+  test(`a head that is ${JSON.stringify(head)}, and nobody who knows better: the next place is above all, in another epoch (H9)`, async () => {
+    await using server = await redisServer()
+    await using raw = await Raw.connect(server.url)
+    let former = ''
+    {
+      await using direct = await Direct.open(server.url)
+      for (let v = 1; v <= 3; v++) former = (await direct.accepted(set(`key ${v}`, { v }))).epoch
+    }
+    await raw.send('HSET', `${base}/meta`, 'head', head)
+    await using fresh = await Direct.open(server.url)
+    const { epoch, n } = await fresh.accepted(set('a', { v: 0 }))
+    assert.strictEqual(n, 4)
+    assert.ok(epoch > former, `${epoch} after ${former}`)
+    assert.deepStrictEqual(Object.keys((await fresh.follow()).items).sort(), ['a', 'key 1', 'key 2', 'key 3'])
+  })
+}
+
 test('a permission that is taken away while somebody writes: unknown is unknown, and nothing of it stays broken', async () => {
   await using server = await redisServer()
   await using raw = await Raw.connect(server.url)

@@ -41,6 +41,12 @@ export class Actor implements Stallable {
     this.wire = new Wire(time, random, settings.latency, this)
     const transport = new MemoryTransport(this.#hub())
     if (rights === 'noMerge') transport.merge = () => Promise.reject(new MemisError('UNAUTHORIZED', 'it may not merge'))
+    if (policy === 'accept') {
+      transport.merge = () => {
+        world.fail('K7', `${name} accepts what the store lost, and restores it`)
+        return Promise.resolve([])
+      }
+    }
     const options = { retention, writeTimeout, maxPending, auditInterval, dataLoss: policy, prefix: 'memis' }
     this.client = new Client(transport, { ...takeSettings(options).settings, readOnly: rights === 'readOnly' } as never)
     this.backlog = new Backlog(world, this)

@@ -81,6 +81,7 @@ export class Backlog {
     const facts = { follower: follower.name, keys, text, process: this.#actor, isReplaceable, replaces }
     const call = calls.begin({ ...facts, isAttempt: true })
     this.#world.trace(() => call.text)
+    follower.changer.attempted(call, isPlain && write.kind === 'delete')
     return call
   }
 

@@ -10,6 +10,8 @@ import type { World } from './world'
 
 /** With so long a `writeTimeout` (ms), nothing that was in flight before all was healed keeps a write from being sent. */
 const longPatience = 10_000
+/** With a `writeTimeout` (ms) that is not longer, a write may time out although all is well. */
+const shortPatience = 30
 
 /** The revision that the item must have; null: there must be no item. */
 export type Wanted = string | null
@@ -110,10 +112,13 @@ export class Caller {
     const { ledger } = this.#follower
     const isSettled = ['CLOSED', 'READ_ONLY'].includes(error.code)
     if (error.stored === undefined && !isSettled) this.#follower.fail('W6', `${text}: ${error.message}`)
-    const { calmSince, settings } = this.#world
-    if (error.code === 'WRITE_TIMEOUT' && call.since > calmSince && settings.writeTimeout >= longPatience) {
+    const { calmSince, settings, isQuiet } = this.#world
+    const isPatient = call.since > calmSince && settings.writeTimeout >= longPatience
+    if (error.code === 'WRITE_TIMEOUT' && (isPatient || (isQuiet && settings.writeTimeout > shortPatience))) {
       this.#follower.fail('W6', `${text} was refused, though the link was never away for long`)
     }
+    if (error.code === 'STORE_REFUSED' && !settings.faults.has('refuse'))
+      this.#follower.fail('W6', `${text}: ${error.message}`)
     // Only an abandoned batch is older than one that the store has accepted, and its callers were told before.
     if (/a later batch/.test(error.message)) this.#follower.fail('fence', `${text}: ${error.message}`)
     // Once a store has lost what it accepted, it may say anything of that.

@@ -1,5 +1,6 @@
 /** The calls of one user on one collection that take several steps: each step is judged as it takes effect, and here what the call says in the end. */
 import type { MemisError } from '../../src/core/errors'
+import type { Call } from './calls'
 import type { Follower } from './follower'
 import type { Item, Operation } from './operations'
 import type { World } from './world'
@@ -9,12 +10,21 @@ type Current = Readonly<Item> | undefined
 export class Changer {
   /** Calls that have not settled. */
   readonly open = new Set<string>()
+  /** The attempts of the call that is being made. */
+  #attempts: Call[] = []
+  #replacing = 0
   readonly #world: World
   readonly #follower: Follower
 
   constructor(world: World, follower: Follower) {
     this.#world = world
     this.#follower = follower
+  }
+
+  /** A step of a call was queued. */
+  attempted(call: Call, isPlainDelete: boolean): void {
+    this.#attempts.push(call)
+    if (isPlainDelete && this.#replacing === 0) this.#follower.fail('C4', `${call.text} has no condition`)
   }
 
   /** Writes new contents, at times none, the same or nothing; or the function throws. */
@@ -74,18 +84,29 @@ export class Changer {
   setMany(items: ReadonlyMap<string, Item>, ttlMs: number | null): void {
     const text = `setMany of ${[...items].map(([key, { v }]) => `${key}=${v}`)}`
     const options = ttlMs === null ? {} : { ttl: ttlMs / 1000 }
-    // Each of its writes is judged by itself.
-    this.#run({ key: null, text, taken: [] }, this.#follower.collection.setMany(items, options), () => true)
+    const attempts: Call[] = []
+    this.#attempts = attempts
+    const promise = this.#follower.collection.setMany(items, options)
+    this.#attempts = []
+    this.#run({ key: null, text, taken: [] }, promise, () => attempts.every(({ settled }) => settled === 1))
   }
 
   replaceAll(items: ReadonlyMap<string, Item>): void {
-    const { collection, ledger } = this.#follower
+    const { collection, ledger, shadow, expected } = this.#follower
     const { order } = ledger
     const text = `replaceAll by ${[...items].map(([key, { v }]) => `${key}=${v}`)}`
-    const fresh = [...items].filter(([key, { v, t }]) => !ledger.had(key, v, t)).map(([key]) => key)
-    this.#run({ key: null, text, taken: [] }, collection.replaceAll(items), ({ set, unchanged }) => {
-      const areWritten = fresh.every((key) => ledger.writtenSince(key, order))
-      return areWritten && set >= fresh.length && set + unchanged === items.size
+    const isThere = ([key, item]: [string, Item]) => shadow.get(key)?.v === item.v && shadow.get(key)?.t === item.t
+    const there = [...items].filter(isThere).length
+    const extra = [...shadow.keys()].filter((key) => !items.has(key))
+    for (const { v } of items.values()) this.#world.operations.bringBack(v)
+    this.#replacing++
+    const promise = collection.replaceAll(items).finally(() => this.#replacing--)
+    this.#run({ key: null, text, taken: [] }, promise, ({ set, unchanged, deleted }) => {
+      if (set + unchanged !== items.size) return false
+      // A replica that is not live is caught up with before.
+      if (expected !== 'live') return true
+      const areGone = extra.every((key) => ledger.explains(key, null, order))
+      return unchanged === there && deleted === extra.length && areGone
     })
   }
 
@@ -114,6 +135,8 @@ export class Changer {
         if (error.message === 'mischief' && taken.length > 0) this.#follower.fail('C4', `${shown} wrote and threw`)
         if (error.code === 'NOT_FOUND' && this.#follower.expected === 'live' && key !== null)
           if (!this.#wasAbsent(key, order)) this.#follower.fail('C5', `${shown} found nothing`)
+        if (error.code === 'STORE_REFUSED' && !this.#world.settings.faults.has('refuse'))
+          this.#follower.fail('W6', `${shown}: ${error.message}`)
         if (error.code === 'CONFLICT') this.#follower.fail('C4', `${shown}: ${error.message}`)
       },
     )

@@ -18,6 +18,8 @@ export async function drill(world: World, workload: Workload, faults: Faults): P
   const backup = random.chance(0.6) ? faults.backUp() : null
   await work(world, workload, random.int(12))
   await converge(world, 20_000)
+  // Whoever begins anew has no tombstones of before, and knows all the same what is gone.
+  if (random.chance(0.3)) await resubscribeAll(world)
   // Also of what changed a ttl alone.
   await world.pass(settings.latency * 2 + 1)
   // What is in the store, and what was deleted since the copy was made.
@@ -99,12 +101,32 @@ export async function cutDrill(world: World): Promise<void> {
   const { random, settings } = world
   const actor = random.pick(writersOf(world))
   const key = random.pick(settings.keys)
-  random.pick(actor.followers).caller.set(key, world.operations.item(key), null)
+  const follower = random.pick(actor.followers)
+  follower.caller.set(key, world.operations.item(key), 5000)
   await world.pass(random.next() * settings.latency)
   actor.cut()
   await world.pass(random.next() * 20)
+  const isRefused = settings.faults.has('refuse') && random.chance(0.5)
+  world.hub.refuseWrites(isRefused)
   actor.heal()
+  if (isRefused) await world.pass(settings.latency * 2 + 100)
+  world.hub.refuseWrites(false)
   await converge(world, 20_000)
+  // The time that it took to get the answer counts.
+  const held = 1000 * (follower.collection.entry(key)?.expiresIn ?? 0)
+  const left = (follower.ledger.item(key)?.deadline ?? Infinity) - world.time.now
+  if (held > left + settings.latency + 1) follower.fail('X1', `${key} has ${held} ms, in the store ${left}`)
+}
+
+/** A notification is lost, and none follows: the audit finds that. */
+export async function dropDrill(world: World): Promise<void> {
+  const { random, settings, hub } = world
+  const follower = random.pick(random.pick(writersOf(world)).followers)
+  const key = random.pick(settings.keys)
+  hub.drop(1)
+  follower.caller.set(key, world.operations.item(key), null)
+  await converge(world, 20_000)
+  hub.drop(0)
 }
 
 /**
@@ -143,6 +165,7 @@ export async function lateDrill(world: World): Promise<void> {
   const other = writer.followers.find(({ collection }) => collection.name === follower.collection.name)
   other?.caller.set(key, world.operations.item(key), ttl)
   await world.pass(settings.latency * 2 + 1)
+  checkStep(world)
   late.stalled = true
   other?.caller.set(key, world.operations.item(key), null)
   await world.pass(ttl)
@@ -155,6 +178,16 @@ export async function lateDrill(world: World): Promise<void> {
   follower.mischief = null
   checkStep(world)
   if (follower.expected === 'idle') follower.subscribe()
+  await converge(world, 20_000)
+}
+
+async function resubscribeAll(world: World): Promise<void> {
+  for (const { state, followers } of world.actors) {
+    for (const follower of state === 'open' ? followers : []) {
+      if (follower.expected !== 'idle') follower.unsubscribe()
+      follower.subscribe()
+    }
+  }
   await converge(world, 20_000)
 }
 

@@ -1,4 +1,5 @@
 /** What goes wrong in the world, and how all of it is put right again. */
+import { epochTolerance } from '../../src/core/transport'
 import type { HubSnapshot } from '../../src/transports/memory/hub'
 import type { Actor } from './actor'
 import type { Backup as Book, Judge } from './judge'
@@ -88,6 +89,8 @@ export class Faults {
         return this.revert(null)
       case 'loseBehind':
         return this.revert(null, random.pick([1, 1000, 3_600_000, 80_000_000]))
+      case 'loseFarBehind':
+        return this.revert(null, 2 * epochTolerance)
       case 'evict':
         return hub.evict(random.pick(this.#world.settings.keys))
       case 'rollBack':

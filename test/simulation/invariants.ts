@@ -61,6 +61,7 @@ function differences(world: World): string[] {
 /** Room for as many writes as ever, and the stream is alive: each client writes, and all hear of it. */
 export async function checkAlive(world: World): Promise<void> {
   const { settings } = world
+  world.isQuiet = true
   for (const actor of world.actors) {
     if (actor.state !== 'open') continue
     const [follower] = actor.followers
@@ -72,6 +73,7 @@ export async function checkAlive(world: World): Promise<void> {
     await world.pass(0)
   }
   await converge(world, settings.writeTimeout + 10_000)
+  world.isQuiet = false
 }
 
 /** Once the horizon is passed and somebody writes, the store keeps nothing of what is gone. */

@@ -171,12 +171,14 @@ export class Judge {
       const { ttlMs } = write
       const { v, t } = write.item.item as Item
       const deadline = ttlMs === 'keep' ? before?.deadline : Math.ceil(time.now + (ttlMs ?? Infinity))
-      // `replaceAll` may bring back what was there once.
-      const isOwn = call?.isAttempt === true && (write.if !== undefined || !ledger.had(key, v, t))
       note(key, { v, t, deadline: deadline ?? Infinity })
-      const made = before && { v: before.v as number, t: before.t }
-      const wrong = isOwn ? operations.took({ v, t }, made, ledger.order, ledger.lostAt) : null
-      if (wrong !== null) this.#fail('C5', wrong)
+      if (call?.isAttempt) {
+        const { order, lostAt } = ledger
+        const made = before && { v: before.v as number, t: before.t }
+        const step = { after: { v, t }, before: made, keepsTtl: ttlMs === 'keep', order, lostAt }
+        const wrong = operations.took(step)
+        if (wrong !== null) this.#fail('C5', `${call.text}: ${wrong}`)
+      }
     } else if (existed || n > this.#highest) note(key, gone)
     took(existed)
   }

@@ -26,6 +26,16 @@ export interface Operation {
 /** What the store has of a key. */
 type Contents = Pick<Item, 'v' | 't'>
 
+/** What one step of a call did to an item. */
+export interface Step {
+  readonly after: Contents
+  readonly before: Contents | undefined
+  readonly keepsTtl: boolean
+  readonly order: number
+  /** When the store lost something last. */
+  readonly lostAt: number
+}
+
 /** Sums of a thousand of these stay exact, and do not meet by chance. */
 const largestIncrement = 2 ** 42
 
@@ -33,6 +43,7 @@ export class Operations {
   #count = 0
   readonly #byContents = new Map<number, Operation>()
   readonly #increments = new Map<number, Operation>()
+  readonly #broughtBack = new Set<number>()
 
   /** Contents that no item has had. */
   item(key: string): Item {
@@ -55,21 +66,27 @@ export class Operations {
     return operation
   }
 
+  /** `replaceAll` writes contents that were there once. */
+  bringBack(v: number): void {
+    this.#broughtBack.add(v)
+  }
+
   /**
-   * A step of a call takes effect: it sets `after` in place of `before`. `lostAt`: when the store lost something last. Returns what is
-   * wrong with that, if anything.
+   * A step of a call takes effect: it sets `after` in place of `before`. Returns what is wrong with that, if
+   * anything.
    */
-  took(after: Contents, before: Contents | undefined, order: number, lostAt: number): string | null {
+  took({ after, before, keepsTtl, order, lostAt }: Step): string | null {
     const { v, t } = after
-    const isTouched = v === before?.v && t === before.t
     const operation = this.#byContents.get(v) ?? this.#increments.get(v - (before?.v ?? 0))
+    if (v === before?.v && t === before.t) return keepsTtl ? 'nothing is new' : null
     // `setMany` and `replaceAll` write whole items.
-    if (isTouched || (operation === undefined && v === t)) return null
+    if (this.#broughtBack.has(v) || (operation === undefined && v === t && !keepsTtl)) return null
     if (operation === undefined) return `${v} is not made of ${before?.v}`
     const { kind, text, base, taken } = operation
     const last = taken.at(-1)
     taken.push(order)
     if (last !== undefined && last > lostAt) return `${text} counts twice`
+    if (kind !== 'update' && !keepsTtl) return `${text} takes the ttl away`
     if (kind === 'update') return base?.v === before?.v ? null : `${text} was made of ${base?.v}, not of ${before?.v}`
     return t === before?.t ? null : `${text} did not keep ${before?.t}`
   }

@@ -50,7 +50,9 @@ export class Replay {
       const entry = collection.entry(key)
       if (entry?.item !== item) this.#fail('replay', `${key} is ${collection.get(key)?.v}, not ${item.v}`)
       if (entry === undefined || entry.expiresIn === null) this.#deadlines.delete(key)
-      else this.#deadlines.set(key, { at: now + 1000 * entry.expiresIn, revision: entry.revision })
+      // Once its time is over, it has a last ms for ever.
+      else if (entry.revision !== this.#deadlines.get(key)?.revision)
+        this.#deadlines.set(key, { at: now + 1000 * entry.expiresIn, revision: entry.revision })
     }
   }
 

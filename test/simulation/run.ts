@@ -1,5 +1,5 @@
 /** One seed, from its first step to the end of its world. */
-import { abruptDrill, answerDrill, cutDrill, drill, lateDrill } from './drill'
+import { abruptDrill, answerDrill, cutDrill, drill, dropDrill, lateDrill } from './drill'
 import { Faults } from './faults'
 import { checkAlive, checkEnd, checkHorizon, checkStep, converge } from './invariants'
 import { withSeededGlobals } from './random'
@@ -43,6 +43,7 @@ export function run(seed: number, steps: number, traced = false): Promise<Verdic
         for (let i = 0; i < 2; i++) await drill(world, workload, faults)
         await abruptDrill(world, workload, faults)
         await cutDrill(world)
+        await dropDrill(world)
         await answerDrill(world)
         await lateDrill(world)
         await checkHorizon(world)

@@ -12,6 +12,7 @@ const faultNames = [
   'linger',
   'lose',
   'loseBehind',
+  'loseFarBehind',
   'evict',
   'rollBack',
   'refuse',

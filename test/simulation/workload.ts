@@ -185,7 +185,7 @@ export class Workload {
       if (kind === 'reject') return Promise.reject(new Error('mischief'))
       if (kind === 'unsubscribe') return follower.unsubscribe()
       if (kind === 'close') return random.chance(0.2) ? follower.actor.close() : undefined
-      if (kind === 'change') return this.#change(follower)
+      if (kind === 'change') return this.#transact(follower)
       this.#writeOne(follower, kind as 'set' | 'delete' | 'clear')
     }
   }

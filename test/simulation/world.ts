@@ -30,6 +30,8 @@ export class World {
   readonly judges = new Map<string, Judge>()
   readonly actors: Actor[] = []
   violation: Violation | null = null
+  /** Nothing goes wrong, and nothing from before is in flight. */
+  isQuiet = false
   /** Since when there are no faults but those of drills. */
   calmSince = Infinity
   step = 0
@@ -48,7 +50,9 @@ export class World {
 
   /** All replicas restore, and nothing is ever forgotten: none may go back to an older version, whatever the store loses. */
   get isStrict(): boolean {
-    const { policies, rights, retention } = this.settings
+    const { policies, rights, retention, faults } = this.settings
+    // No later epoch can be asked for: the store is believed.
+    if (faults.has('loseFarBehind')) return false
     return !(policies as readonly string[]).includes('accept') && rights.length === 1 && retention > longRetention
   }
 

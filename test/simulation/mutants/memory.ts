@@ -71,11 +71,6 @@ export const ofTheMemoryTransport: readonly Mutant[] = [
       'this.#history = [...history, $]',
       'this.#history = history.length > 0 ? history : [...history, $]',
     ],
-    'an epoch that cannot follow is begun': [
-      'StoredCollection.beginEpoch',
-      '!this.#epochIds.canFollow(after)',
-      'false',
-    ],
     'a merged entry does not follow its epoch': [
       'StoredCollection.beginEpoch',
       'stored.merged = { epoch, n: stored.merged.n }',

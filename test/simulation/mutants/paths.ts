@@ -14,11 +14,6 @@ export const ofThePaths: readonly Mutant[] = [
     'ready comes at every proof': ['Subscription.#live', 'if (caughtUp) $', '$'],
     'ready does not wait for what is lost': ['Subscription.#progressed', 'this.replica.lost.size === 0', 'true'],
     'a session that failed is the last': ['Subscription.#stale', 'this.#beginAfter($)', ''],
-    'the session of a lost link goes on': [
-      'Subscription.linkDown',
-      "if ('session' in state) this.#stale(state.session, error)",
-      '',
-    ],
     'who was away for long restores all the same': [
       'Subscription.#restores',
       'this.replica.cursor === null || (this.#age ?? 0) <= this.#settings.retention',
@@ -34,11 +29,6 @@ export const ofThePaths: readonly Mutant[] = [
       'Subscription.#outdate',
       'if (this.#state === outdating && !isPossible) this.#accepts = true',
       '',
-    ],
-    'an aborted session is heard': [
-      'Subscription.#begin',
-      'if (this.#isCurrent(session)) tell(...args)',
-      'tell(...args)',
     ],
   }),
   ...faultsIn('src/core/write-queue.ts', {
@@ -119,6 +109,5 @@ export const ofThePaths: readonly Mutant[] = [
       "state.kind === 'armed' && state.at <= next",
       "state.kind === 'armed'",
     ],
-    'expiring goes on though a listener unsubscribed': ['ExpiryTimer.#run', 'this.#state === running', 'true'],
   }),
 ]

@@ -89,20 +89,12 @@ export const ofTheReplica: readonly Mutant[] = [
     ],
     'tombstones are forgotten at once': ['Tombstones.forget', 'if (isYoung || $) break', ''],
     'tombstones are forgotten though older entries may come': ['Tombstones.forget', 'isYoung || $', 'isYoung'],
-    'a restored version has the place of its revision': ['Versions.move', 'this.#places.set(key, place)', ''],
   }),
   ...faultsIn('src/core/timeline.ts', {
-    'a merge is based on what was told, whatever is lost': ['Timeline.reach', 'if (isWhole) $', '$'],
-    'a merge is based on the last place that was told': ['Timeline.begin', 'isWhole || base.n < this.#base.n', 'false'],
     'another history looks the same': [
       'Timeline.begin',
       '!isSameHistory(history, this.#history) || this.#newestEpoch > this.epoch',
       'false',
-    ],
-    'an epoch that an answer named is forgotten': [
-      'Timeline.saw',
-      'if (epoch > this.#newestEpoch) this.#newestEpoch = epoch',
-      '',
     ],
     'the end of a history is not missed': ['Timeline.begin', '!contains(history, cursor)', 'false'],
   }),

@@ -20,7 +20,7 @@ local logged, timed, expire = match(cards, '^(%d+) (%d+) 0 (%d+)$')
 local ms, due = ARGV[9], nil
 if not expire or ms == '0' and expire ~= '0' then return 0 end
 logged, timed = tonumber(logged), tonumber(timed)
-if call('ZCARD', log) ~= logged or call('ZCARD', ttl) ~= timed then return 0 end
+if call('ZCARD', log) ~= logged or (timed > 0 or ms ~= '0') and call('ZCARD', ttl) ~= timed then return 0 end
 local done = call('GET', writer)
 local last = done and tonumber(match(done, '^%d+') or 'nan')
 if done and not (last < tonumber(ARGV[2])) then return 0 end
