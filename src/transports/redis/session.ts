@@ -15,6 +15,7 @@ import type { Page } from './decode'
 import { type Current, historyOf, idOf, noHistory } from './knowledge'
 import { type Notification, type Rejected, readEntries, readNotification } from './notification'
 import { Reader } from './reader'
+import type { Route } from './route'
 import type { Found, SessionContext, Standing } from './session-context'
 
 /** Messages that arrive before the first part, when nothing tells a true one from others; what is dropped is read again. */
@@ -63,11 +64,16 @@ export class Session {
   async start(from: Cursor | null): Promise<void> {
     try {
       // Subscribed first: what is written while the contents are read is told after them.
-      await this.#context.route.subscribe(this.#context.keys.channel, this.#listener)
+      const { route, keys } = this.#context
+      await route.subscribe(keys.channel, this.#listener, (error) => this.fail(error))
       if (!this.#isOver) await this.#open(from)
     } catch (error) {
       this.fail(error as MemisError)
     }
+  }
+
+  get route(): Route {
+    return this.#context.route
   }
 
   fail(error: MemisError): void {

@@ -1,7 +1,4 @@
 /** The transport to Redis 7.0 or newer, or Valkey. */
-// biome-ignore lint/suspicious/noTsIgnore: an error is expected only where the package is missing
-// @ts-ignore: redis is an optional peer; without it these types are any
-import type { RedisClientType } from 'redis'
 import { type Clock, systemClock } from '../../core/clock'
 import { MemisError, withStored } from '../../core/errors'
 import { isEpochId } from '../../core/history'
@@ -24,10 +21,10 @@ import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decod
 import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, sha1, wholeMs } from './encode'
 import { says } from './errors'
 import { Knowledge, parseCurrent } from './knowledge'
-import { Link } from './link'
 import { collectionKeys, type Keys, keysOf } from './names'
-import { prototypeOf, type RedisOptions } from './options'
-import type { Route } from './route'
+import type { RedisOptions } from './options'
+import type { Route, Routes } from './route'
+import { type Routing, routingOf } from './routing'
 import { clearScript, deleteScript, keepScript, mergeScript, type Script, setScript, writeScript } from './scripts'
 import { Session } from './session'
 
@@ -46,33 +43,33 @@ class RedisTransport implements Transport {
   readonly clock: Clock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
-  /** Never connected, only duplicated. Null if the package is missing. */
-  readonly #prototype: RedisClientType | null
+  /** Null if the package is missing. */
+  readonly #routing: Routing | null
   readonly #sessions = new Set<Session>()
   /** By channel. Collections that nobody follows are forgotten, oldest first. */
   readonly #knowledge = new Map<string, Knowledge>()
   /** The secrets of the epochs that this client begins are made of it. */
   readonly #seed = crypto.randomUUID() + crypto.randomUUID()
   #host!: Host
-  #route: Route | null = null
+  #routes: Routes | null = null
   #auditor: Auditor | null = null
 
-  constructor(prototype: RedisClientType | null, clock: Clock) {
-    this.#prototype = prototype
+  constructor(routing: Routing | null, clock: Clock) {
+    this.#routing = routing
     this.clock = clock
   }
 
   open(host: Host): void {
     this.#host = host
-    if (this.#prototype === null) {
+    if (this.#routing === null) {
       const error = new MemisError('MISSING_PACKAGE', "the package 'redis' is not installed: npm install redis")
       // A promise job: fake timers replace queueMicrotask.
       Promise.resolve().then(() => host.down(error))
       return
     }
-    const link: Link = new Link(this.#prototype, this.clock, host, {
+    this.#routes = this.#routing.open(this.clock, host, {
       up: () => {
-        this.#auditor = new Auditor(link, this.clock, host, this.#sessions)
+        this.#auditor = new Auditor(this.clock, host, this.#sessions)
         host.up()
       },
       down: (error) => {
@@ -81,7 +78,6 @@ class RedisTransport implements Transport {
         host.down(error)
       },
     })
-    this.#route = link
   }
 
   async write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]> {
@@ -149,12 +145,12 @@ class RedisTransport implements Transport {
 
   async close(): Promise<void> {
     this.#auditor?.stop()
-    this.#route?.close()
+    this.#routes?.close()
   }
 
   /** The keys of a collection, and what this client knows of it. */
   #at(id: CollectionId): At {
-    const keys = keysOf(id, this.#prototype?.options.database ?? 0)
+    const keys = keysOf(id, this.#routing?.database ?? 0)
     const known = this.#knowledge.get(keys.channel) ?? new Knowledge()
     // To the end: the longest unused is forgotten first.
     this.#knowledge.delete(keys.channel)
@@ -167,7 +163,7 @@ class RedisTransport implements Transport {
       }
     }
     // If the package is missing the link is never up, and nobody calls.
-    return { keys, known, route: this.#route as Route }
+    return { keys, known, route: (this.#routes as Routes).to(keys.channel) }
   }
 
   async #batch(at: At, batch: Batch, script: Script, setsNothing = false): Promise<readonly Outcome[]> {
@@ -291,5 +287,5 @@ interface At {
 
 /** @throws MemisError `INVALID_OPTION` */
 export function redisTransport(options: Omit<RedisOptions, 'transport'>, clock: Clock = systemClock): Transport {
-  return new RedisTransport(prototypeOf(options), clock)
+  return new RedisTransport(routingOf(options), clock)
 }

@@ -48,18 +48,18 @@ return { known[1] or '2', epoch and known[3] or '', epochs, format('%d', head), 
 
 /**
  * Compares many collections with what a client knows of them.
- * KEYS: meta, log and ttl of each. ARGV: retention (ms); 1 to look for tombstones that are due and lost parts too; then for each, epoch, head and sign of meta as
- * the client knows them.
+ * KEYS: meta, log and ttl of each. ARGV: retention (ms); 1 to look for tombstones that are due and lost parts too; '' or a JSON list of names in place of KEYS, for
+ * a node of a cluster; then for each, epoch, head and sign of meta as the client knows them.
  * Returns: the replication id of the server, or '-'; then for each that differs, fails or has tombstones that are due: its index counted from 0, an error or '',
  * epoch ('' if one is due), head, sign, 1 if tombstones are due.
  */
 export const auditScript = script(lua`#!lua flags=no-writes
 ${basics}
 local retention, isDeep = integer(ARGV[1]) or 0, ARGV[2] == '1'
-local reply = { server }
+local reply, keys = { server }, ARGV[3] ~= '' and cjson.decode(ARGV[3]) or KEYS
 local function fails(result) return type(result) == 'table' and result.err end
-for i = 1, #KEYS, 3 do
-  local meta, log, ttl, at = KEYS[i], KEYS[i + 1], KEYS[i + 2], i + 2
+for i = 1, #keys - 2, 3 do
+  local meta, log, ttl, at = keys[i], keys[i + 1], keys[i + 2], i + 3
   local index = (i - 1) / 3
   local known = redis.pcall('HMGET', meta, 'epoch', 'head', 'sign', 'cards', 'retention')
   local err, isDue, hasOverdue = known.err, false, false
