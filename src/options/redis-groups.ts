@@ -22,7 +22,7 @@ const clusterScope: Scope = {
     [redirects, 'maxCommandRedirections', 'minimizeConnections', 'slotsRefreshTimeout', 'slotsRefreshInterval'],
     [redirects, 'topologyRefreshOnReconnectionAttemptStrategy', 'clusterRetryStrategy'],
     ["use memis's prefix, which stands beside cluster", 'keyPrefix'],
-    belongs('defaults'),
+    belongs('cluster.defaults'),
   ],
 }
 
@@ -39,7 +39,7 @@ const sentinelScope: Scope = {
     [redirects, 'masterPoolSize', 'reserveClient', 'scanInterval', 'maxCommandRediscovers', 'sentinelRetryStrategy'],
     ['memis reports errors by its own events', 'passthroughClientErrorEvents'],
     ["use memis's prefix, which stands beside sentinel", 'keyPrefix'],
-    belongs('nodeClientOptions'),
+    belongs('sentinel.nodeClientOptions'),
   ],
 }
 

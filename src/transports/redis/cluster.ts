@@ -91,7 +91,12 @@ export class Cluster implements Routes {
   async reach(slot: number, ms: number): Promise<Link> {
     const end = this.#clock.now() + ms
     for (;;) {
-      if (this.#state !== 'up') throw nowhere('not connected to the cluster')
+      if (this.#state !== 'up') {
+        // It may be found again in a moment.
+        if (this.#state === 'closed' || this.#clock.now() >= end) throw nowhere('not connected to the cluster')
+        await this.#settle(10)
+        continue
+      }
       const address = this.#owners.get(slot)
       if (address === undefined) {
         this.refresh()

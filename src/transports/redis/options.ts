@@ -111,9 +111,11 @@ function withoutOwned(options: { socket?: object }): object {
 /** The options that a cluster or sentinel of node-redis was made with: it hands them to the constructor of a duplicate. */
 function readOptions(client: { duplicate(): unknown }): Record<string, unknown> {
   let options: unknown
-  const Spy = ((given: unknown) => {
-    options = given
-  }) as unknown as new () => unknown
+  class Spy {
+    constructor(given: unknown) {
+      options = given
+    }
+  }
   const shadow = Object.create(Object.create(client, { constructor: { value: Spy } }))
   client.duplicate.call(shadow)
   return { ...(options as object) }

@@ -163,12 +163,14 @@ export class Session {
 
   /** Reads what was placed after the cursor. Has the store begin an epoch before, if one is due. */
   async #firstPage(from: Cursor | null, known: readonly Epoch[]): Promise<Page> {
-    const { knowledge, host } = this.#context
-    const read = () => this.#reader.page(from?.n ?? 0, from === null ? Infinity : 0, true)
+    const { knowledge, host, claim } = this.#context
+    const read = () =>
+      this.#reader.page(from?.n ?? 0, from === null ? Infinity : 0, { claim: claim(), witnesses: knowledge.witnesses })
     // Own writes may be answered while this is read: the store can only be held to what it had said before.
     const { newest } = knowledge
     const page = await read()
     const epoch = idOf(page.current)
+    if (page.lacksTold && epoch === knowledge.current?.id) knowledge.lacks()
     const isOutdone = knowledge.isOutdone({ epoch, n: page.head, sign: page.sign }, newest)
     if (host.readOnly || !(page.isDue || isOutdone)) return page
     const isFork = newest.epoch > epoch && known.some(({ id }) => id === epoch)
@@ -274,7 +276,7 @@ export class Session {
     }
     this.#position = last
     this.#sign = sign
-    knowledge.remember(first, last, sign)
+    knowledge.remember(first, last, sign, entries.at(-1))
     knowledge.learn({ epoch: this.#current.id, n: last, sign })
     if (this.#evicted.size > 0) for (const { key } of entries) this.#evicted.delete(key)
     this.#sink.entries(entries, notification.isAtomic)

@@ -117,6 +117,7 @@ class RedisTransport implements Transport {
     const { clock } = this
     const context = {
       ...{ route, clock, host: this.#host, keys, knowledge: known },
+      claim: () => this.#claim(at),
       keep: (after = '') => this.#keep(at, after, known.epochIds),
       ask: () => void this.#auditor?.ask(session),
     }
@@ -179,6 +180,7 @@ class RedisTransport implements Transport {
       if (isBehind === 1) known.checked.until = 0
       const decoded = decodeAnswer(answer, age)
       if (age === '-') known.learn(decoded.head)
+      this.#acknowledge(at, batch)
       const entries = JSON.parse(told) as unknown[]
       for (const each of entries) {
         conflicts.push(each === null ? null : decodeEntry(each, known.history, () => {}))
@@ -198,7 +200,7 @@ class RedisTransport implements Transport {
     const { checked } = known
     const isFirst = checked.generation !== route.generation || this.clock.now() >= checked.until
     const { generation } = route
-    const opening = [keys.channel, String(this.#host.retention), this.#seed, known.claim, known.current?.text ?? '']
+    const opening = [keys.channel, String(this.#host.retention), this.#seed, this.#claim(at), known.current?.text ?? '']
     try {
       const reply = await route.run(script, names, [...opening, isFirst ? '1' : '', ...args])
       if (isFirst) Object.assign(checked, { generation, until: this.clock.now() + checkedFor })
@@ -212,6 +214,15 @@ class RedisTransport implements Transport {
       }
       throw error
     }
+  }
+
+  #claim({ known, route }: At): string {
+    // Where the server removes keys by itself, a writer that is not known proves nothing.
+    return known.claim(route.mayEvict ? Infinity : this.clock.now())
+  }
+
+  #acknowledge({ known }: At, { writer, sequence }: Batch): void {
+    known.acknowledge(writer, sequence, this.clock.now() + Number(this.#remember) / 2)
   }
 
   /** The store was checked a moment ago, and by this connection. */
@@ -243,6 +254,7 @@ class RedisTransport implements Transport {
     }
     const [n, existed, sign = '-'] = reply.split(' ')
     known.learn({ epoch: current.id, n: Number(n), sign })
+    this.#acknowledge({ known, route, keys }, batch)
     route.proved()
     return { epoch: current.id, n: Number(n), existed: existed === '1' }
   }
@@ -260,6 +272,7 @@ class RedisTransport implements Transport {
       const [epoch, reached, place, hadSome, head, sign] = reply
       known.learn({ epoch, n: Number(head), sign })
       existed ||= hadSome === 1
+      this.#acknowledge(at, batch)
       if (place !== '') return { epoch, n: Number(place), existed }
       after = reached
     }
