@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, createClient } from '../../src'
 import { RedisCluster } from '../support/redis-cluster'
 import type { RedisNode } from '../support/redis-node'
-import { identity, lag, Trial } from './failover'
+import { identity, type Limits, lag, Trial } from './failover'
 import { baseOf, note, suite, until } from './support'
 
 const test = suite('cluster faults', 120_000)
@@ -29,7 +29,7 @@ let trials = 0
 /** Writes to a collection of its own, while `harm` is done to the node that has it. */
 async function trial(
   title: string,
-  most: number,
+  limits: Limits,
   isOn: boolean,
   harm: (owner: RedisNode, running: Trial, slot: number) => Promise<unknown>,
 ): Promise<void> {
@@ -40,16 +40,16 @@ async function trial(
     const owner = await cluster.ownerOf(slot)
     await using running = await Trial.start(connect, name)
     await harm(owner, running, slot)
-    await running.finish(`${title}, identity ${isOn ? 'on' : 'off'}`, () => cluster.ownerOf(slot), most)
+    await running.finish(`${title}, identity ${isOn ? 'on' : 'off'}`, () => cluster.ownerOf(slot), limits)
     await cluster.isWhole()
   } finally {
     undo()
   }
 }
 
-function fault(title: string, most: number, harm: Parameters<typeof trial>[3]): void {
+function fault(title: string, limits: Limits, harm: Parameters<typeof trial>[3]): void {
   for (const isOn of [true, false]) {
-    test(`${title}, identity ${isOn ? 'on' : 'off'}`, () => trial(title, most, isOn, harm))
+    test(`${title}, identity ${isOn ? 'on' : 'off'}`, () => trial(title, limits, isOn, harm))
   }
 }
 
@@ -59,7 +59,7 @@ const isMaster = (node: RedisNode) => () =>
     () => false,
   )
 
-fault('a slot moves slowly, and back fast', 8000, async (owner, running, slot) => {
+fault('a slot moves slowly, and back fast', { most: 8000 }, async (owner, running, slot) => {
   const other = cluster.nodes.slice(0, 3).find((node) => node !== owner) as RedisNode
   const target = (await isMaster(other)()) ? other : await cluster.ownerOf((slot + 5461) % 16384)
   const moved = await cluster.migrate(slot, owner, target, { batch: 5, pause: 20 })
@@ -68,13 +68,13 @@ fault('a slot moves slowly, and back fast', 8000, async (owner, running, slot) =
   await cluster.migrate(slot, target, owner, { batch: 100 })
 })
 
-fault('a planned failover', planned, async (owner) => {
+fault('a planned failover', { most: planned }, async (owner) => {
   const replica = await cluster.replicaOf(owner)
   await replica.send('CLUSTER', 'FAILOVER')
   await until('the replica is master', isMaster(replica))
 })
 
-fault('the master is killed', election, async (owner, running) => {
+fault('the master is killed', { most: election }, async (owner, running) => {
   const replica = await cluster.replicaOf(owner)
   await owner.server.kill()
   await until('the replica is master', isMaster(replica))
@@ -82,7 +82,7 @@ fault('the master is killed', election, async (owner, running) => {
   await owner.server.restart()
 })
 
-fault('the master stands still and returns', election, async (owner, running) => {
+fault('the master stands still and returns', { most: election }, async (owner, running) => {
   const replica = await cluster.replicaOf(owner)
   owner.server.pause()
   await until('the replica is master', isMaster(replica))
@@ -90,7 +90,7 @@ fault('the master stands still and returns', election, async (owner, running) =>
   owner.server.resume()
 })
 
-fault('the master is killed, and its replica lags', election, async (owner, running) => {
+fault('the master is killed, and its replica lags', { most: election, least: 200 }, async (owner, running) => {
   const replica = await cluster.replicaOf(owner)
   const resume = await lag(owner, replica)
   await running.more(300)
@@ -101,19 +101,23 @@ fault('the master is killed, and its replica lags', election, async (owner, runn
   await owner.server.restart()
 })
 
-fault('a replica that lags takes over while the master stands still', election, async (owner, running) => {
-  const replica = await cluster.replicaOf(owner)
-  const resume = await lag(owner, replica)
-  await running.more(300)
-  owner.server.pause()
-  resume()
-  await replica.send('CLUSTER', 'FAILOVER', 'TAKEOVER')
-  await until('the replica is master', isMaster(replica))
-  await running.more(200)
-  owner.server.resume()
-})
+fault(
+  'a replica that lags takes over while the master stands still',
+  { most: election, least: 200 },
+  async (owner, running) => {
+    const replica = await cluster.replicaOf(owner)
+    const resume = await lag(owner, replica)
+    await running.more(300)
+    owner.server.pause()
+    resume()
+    await replica.send('CLUSTER', 'FAILOVER', 'TAKEOVER')
+    await until('the replica is master', isMaster(replica))
+    await running.more(200)
+    owner.server.resume()
+  },
+)
 
-fault('a shard dies and comes back empty', election, async (owner, running) => {
+fault('a shard dies and comes back empty', { most: election, least: 200 }, async (owner, running) => {
   const replica = await cluster.replicaOf(owner)
   await Promise.all([owner.server.kill(), replica.server.kill()])
   await sleep(1000)

@@ -18,7 +18,9 @@ import { readSlots } from './slots'
 /** No question for the slots is sooner than this after the one before (ms). While nothing changes, the pause grows. */
 const pause = { first: 100, longest: 500 }
 /** A node is not asked for longer than this (ms): another may know. */
-const answerTimeout = 1000
+const answerTimeout = 500
+/** While no node is connected, another one is tried after so many ms, even if the last one has not refused. */
+const seekPause = 1000
 /** While no node is connected, so many attempts go on at once. */
 const mostSeeking = 3
 /** Each so many audits, the slots are asked for without a reason. */
@@ -152,6 +154,7 @@ export class Cluster implements Routes {
     const order = [...up.slice(start), ...up.slice(0, start)].sort(
       ([, a], [, b]) => Number(a === blamed) - Number(b === blamed),
     )
+    let isAnswered = false
     for (const [address, link] of order) {
       const owners = await this.#within(link.send('CLUSTER', 'SLOTS')).then(
         (reply) => readSlots(reply, address),
@@ -159,9 +162,12 @@ export class Cluster implements Routes {
       )
       if ((this.#state as string) === 'closed') return
       if (owners === undefined || owners.size === 0) continue
+      isAnswered = true
       this.#take(owners)
       break
     }
+    // A node that stands still keeps its connections: if all those that are connected do, another one is asked.
+    if (this.#state === 'up' && (!isAnswered || up.every(([, link]) => link === blamed))) this.#openAnother()
     this.#isRefreshing = false
     this.#refreshedAt = this.#clock.now()
     if (this.#isAskedAgain) {
@@ -279,8 +285,16 @@ export class Cluster implements Routes {
       break
     }
     // One that accepts and says nothing must not keep the others waiting.
-    this.#seekAfter(answerTimeout)
+    this.#seekAfter(seekPause)
     if ([...this.#links.values()].some((link) => link.isUp)) this.refresh()
+  }
+
+  /** Makes a link to a node that is not connected yet. As soon as it is up, it is asked. */
+  #openAnother(): void {
+    const known = [...new Set(this.#owners.values()), ...this.#nodes.seeds]
+    const start = Math.floor(Math.random() * known.length)
+    const address = [...known.slice(start), ...known.slice(0, start)].find((each) => !this.#links.has(each))
+    if (address !== undefined) this.#open(address, this.#nodes.seeds.includes(address))
   }
 
   /** A small question now and then: has anything changed? */
@@ -290,6 +304,7 @@ export class Cluster implements Routes {
     if (link === undefined) return
     if (this.#checks++ % refreshEvery === refreshEvery - 1) return this.refresh()
     const info = String(await this.#within(link.send('CLUSTER', 'INFO')).catch(() => ''))
+    if (info === '') return this.refresh(link)
     const epoch = /cluster_current_epoch:(\d+)/.exec(info)?.[1] ?? this.#epoch
     if (epoch !== this.#epoch) this.refresh()
     this.#epoch = epoch

@@ -136,9 +136,9 @@ export class Knowledge {
     return this.common !== null || told.epoch > epoch
   }
 
-  /** The store acknowledged a batch, and remembers its writer until then. */
-  acknowledge(writer: string, sequence: number, until: number): void {
-    this.#acknowledged = { writer, sequence, until, epoch: this.newest.epoch }
+  /** The store acknowledged a batch in this epoch, which may be over, and remembers its writer until then. */
+  acknowledge(acknowledged: Acknowledged): void {
+    this.#acknowledged = acknowledged
   }
 
   /** The newest place, and the last batch that was acknowledged, as scripts are told of them: a store that knows less went back. */
@@ -177,7 +177,10 @@ export class Knowledge {
     return currentEpoch(this.history).id
   }
 
-  remember(first: number, last: number, sign: string, entry?: Entry): void {
+  /** A session of that epoch was told of these places. */
+  remember(epoch: string, first: number, last: number, sign: string, entry?: Entry): void {
+    // A session may outlive its epoch for a moment, and these places mean something else in the next one.
+    if (epoch !== this.current?.id) return
     // The entry itself would keep its item in memory.
     this.#remembered.push({ first, last, sign, key: entry?.key ?? '', n: (entry?.place ?? entry)?.n ?? 0 })
     if (this.#remembered.length > 2 * mostRemembered) this.#remembered.splice(0, mostRemembered)

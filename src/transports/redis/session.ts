@@ -276,7 +276,7 @@ export class Session {
     }
     this.#position = last
     this.#sign = sign
-    knowledge.remember(first, last, sign, entries.at(-1))
+    knowledge.remember(this.#current.id, first, last, sign, entries.at(-1))
     knowledge.learn({ epoch: this.#current.id, n: last, sign })
     if (this.#evicted.size > 0) for (const { key } of entries) this.#evicted.delete(key)
     this.#sink.entries(entries, notification.isAtomic)

@@ -180,7 +180,7 @@ class RedisTransport implements Transport {
       if (isBehind === 1) known.checked.until = 0
       const decoded = decodeAnswer(answer, age)
       if (age === '-') known.learn(decoded.head)
-      this.#acknowledge(at, batch)
+      this.#acknowledge(known, batch, decoded.epoch)
       const entries = JSON.parse(told) as unknown[]
       for (const each of entries) {
         conflicts.push(each === null ? null : decodeEntry(each, known.history, () => {}))
@@ -221,8 +221,8 @@ class RedisTransport implements Transport {
     return known.claim(route.mayEvict ? Infinity : this.clock.now())
   }
 
-  #acknowledge({ known }: At, { writer, sequence }: Batch): void {
-    known.acknowledge(writer, sequence, this.clock.now() + Number(this.#remember) / 2)
+  #acknowledge(known: Knowledge, { writer, sequence }: Batch, epoch: string): void {
+    known.acknowledge({ writer, sequence, epoch, until: this.clock.now() + Number(this.#remember) / 2 })
   }
 
   /** The store was checked a moment ago, and by this connection. */
@@ -254,7 +254,7 @@ class RedisTransport implements Transport {
     }
     const [n, existed, sign = '-'] = reply.split(' ')
     known.learn({ epoch: current.id, n: Number(n), sign })
-    this.#acknowledge({ known, route, keys }, batch)
+    this.#acknowledge(known, batch, current.id)
     route.proved()
     return { epoch: current.id, n: Number(n), existed: existed === '1' }
   }
@@ -272,7 +272,7 @@ class RedisTransport implements Transport {
       const [epoch, reached, place, hadSome, head, sign] = reply
       known.learn({ epoch, n: Number(head), sign })
       existed ||= hadSome === 1
-      this.#acknowledge(at, batch)
+      this.#acknowledge(known, batch, epoch)
       if (place !== '') return { epoch, n: Number(place), existed }
       after = reached
     }
