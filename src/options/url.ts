@@ -149,7 +149,7 @@ function checkParts(what: string, transport: 'redis' | 'nats', rest: string): vo
 
 const examples = { redis: 'redis://user:password@host:6379/0', nats: 'nats://user:password@host:4222' }
 const several = {
-  redis: 'give one; nodes of a cluster go into cluster: { rootNodes: [{ url }] }, sentinels into sentinel',
+  redis: 'give one; the nodes of a Redis Cluster go into cluster: { rootNodes: [{ url }] }, sentinels into sentinel',
   nats: "give them as servers: ['one:4222', 'two:4222'], with user and pass as options",
 }
 

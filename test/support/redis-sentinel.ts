@@ -30,8 +30,9 @@ export class SentinelGroup {
     const options = { ...(binary && { binary }) }
     const common = ['--repl-diskless-sync-delay', '0', ...args]
     const master = await RedisNode.start({ ...options, args: common })
-    const of = ['--replicaof', '127.0.0.1', String(master.port)]
-    const replicas = await Promise.all([1, 2].map(() => RedisNode.start({ ...options, args: [...common, ...of] })))
+    const replicas = await Promise.all([1, 2].map(() => RedisNode.start({ ...options, args: common })))
+    // Not by arguments: a server that is restarted as a master would be a replica again.
+    for (const replica of replicas) await replica.send('REPLICAOF', '127.0.0.1', master.port)
     const isLinked = async () => {
       const links = await Promise.all(replicas.map((node) => node.info('replication', 'master_link_status')))
       return links.every((link) => link === 'up')

@@ -45,8 +45,8 @@ export class Connection {
     this.subscriber = this.#make(prototype)
   }
 
-  /** Connects, and learns what server it is. The second connection is only made if `accepts` does not throw. */
-  async open(accepts: (facts: ServerFacts) => void): Promise<ServerFacts> {
+  /** Connects, and learns what server it is. The second connection is only made if `accepts` does not reject. */
+  async open(accepts: (facts: ServerFacts) => Promise<void>): Promise<ServerFacts> {
     // A server that accepts and then says nothing would hold up a handshake for ever.
     const silence = this.#clock.setTimeout(
       () => this.#fail(disconnected('Redis did not answer while connecting')),
@@ -55,7 +55,7 @@ export class Connection {
     try {
       await this.#connect(this.commands)
       const facts = await inspect(this.commands)
-      accepts(facts)
+      await accepts(facts)
       await this.#connect(this.subscriber)
       this.#beat()
       return facts

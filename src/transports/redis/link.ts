@@ -12,6 +12,7 @@ import type { Host } from '../../core/transport'
 import { asleep, Connection } from './connection'
 import type { Destination } from './destination'
 import { isReply, replicaNow, translate, wordOf } from './errors'
+import { probe } from './probe'
 import type { Route, Routes, Server } from './route'
 import type { Script } from './scripts'
 
@@ -251,7 +252,10 @@ export class Link implements Route, Routes, Server {
     })
     this.#state = { kind: 'dialling', connection }
     try {
-      const { mayEvict, isClustered } = await connection.open((facts) => this.#destination.accept(facts))
+      const { mayEvict, isClustered } = await connection.open(async (facts) => {
+        this.#destination.accept(facts)
+        await probe(connection.commands, facts.isClustered, this.#host)
+      })
       if (this.#state.kind !== 'dialling' || this.#state.connection !== connection) return
       if (mayEvict && !this.#mayEvict) this.#host.report(eviction())
       this.#mayEvict = mayEvict
