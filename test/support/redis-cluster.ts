@@ -137,7 +137,11 @@ export class RedisCluster {
       moved += keys.length
       if (pause > 0) await sleep(pause)
     }
-    for (const node of [to, from]) await node.send('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+    await to.send('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
+    await from.send('CLUSTER', 'SETSLOT', slot, 'NODE', to.id).catch((error: Error) => {
+      // It has heard of it already, and became a replica, since it has no other slot.
+      if (!error.message.includes('only with masters')) throw error
+    })
     return moved
   }
 

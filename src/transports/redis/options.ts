@@ -1,7 +1,7 @@
 /** The options of the Redis transport. */
 // biome-ignore lint/suspicious/noTsIgnore: an error is expected only where the package is missing
 // @ts-ignore: redis is an optional peer; without it these types are any
-import type { RedisClientOptions, RedisClientType, RedisClusterType, RedisSentinelType } from 'redis'
+import type { RedisClientOptions, RedisClientType } from 'redis'
 import { MemisError, quote } from '../../core/errors'
 import type { Address, NodeAddressMap } from './nodes'
 
@@ -57,15 +57,14 @@ export type RedisOptions =
   /** The master of a group of servers that Sentinel watches. */
   | { transport: 'redis'; sentinel: SentinelOptions }
   /** A client, cluster or sentinel of node-redis. memis reads its options, sends it no commands and does not close it. */
-  | {
-      transport: 'redis'
-      client: // biome-ignore lint/suspicious/noExplicitAny: of whatever modules and scripts
-        | RedisClientType<any, any, any, any, any>
-        // biome-ignore lint/suspicious/noExplicitAny: as above
-        | RedisClusterType<any, any, any, any, any>
-        // biome-ignore lint/suspicious/noExplicitAny: as above
-        | RedisSentinelType<any, any, any, any, any>
-    }
+  // biome-ignore lint/suspicious/noExplicitAny: of whatever modules and scripts
+  | { transport: 'redis'; client: RedisClientType<any, any, any, any, any> | GroupClient }
+
+/** A cluster or sentinel of node-redis, of whatever modules and scripts. */
+export type GroupClient = { duplicate(...overrides: never[]): unknown } & (
+  | { readonly nodeByAddress: unknown }
+  | { getMasterNode(): unknown }
+)
 
 /** Options of a group of servers, given as such or as a client of node-redis that has them. */
 export function optionsOfGroup(options: object): { cluster?: ClusterOptions; sentinel?: SentinelOptions } {
