@@ -3,15 +3,17 @@ export type { Client, ClientEvents } from './core/client'
 export type { Clock } from './core/clock'
 export { systemClock } from './core/clock'
 export type { EncodedItem } from './core/codec'
-export type { Collection, DeleteOptions, NumberFields, SetOptions, UpdateOptions } from './core/collection'
+export type { Collection, NumberFields } from './core/collection'
+export type { CollectionEvents } from './core/collection-events'
 export type { Updater } from './core/conditional'
 export type { Cause, Change } from './core/contents'
 export type { Database } from './core/database'
 export { type ErrorCode, type ErrorNames, errorCodes, MemisError, type MemisErrorOptions } from './core/errors'
+export type { Freshness, FreshnessState } from './core/freshness'
 export type { MemisOptions } from './core/options'
-export type { CollectionEvents, SignalOptions } from './core/readable-collection'
+export type { SignalOptions } from './core/readable-collection'
 export type { WatchListener } from './core/stream'
-export type { Freshness, FreshnessState, ReadyInfo } from './core/subscription'
+export type { ReadyInfo } from './core/subscription'
 export type {
   Aborted,
   Accepted,
@@ -36,6 +38,7 @@ export type {
   Write,
 } from './core/transport'
 export type { DeepReadonly, ItemEntry, Milliseconds, Seconds } from './core/types'
+export type { DeleteOptions, SetOptions, UpdateOptions } from './core/write-options'
 export {
   type BucketOptions,
   type ClientOptions,

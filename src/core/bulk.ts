@@ -2,6 +2,7 @@
 import { equalItems } from './codec'
 import { MemisError, quote, readable } from './errors'
 import { decodeRevision } from './history'
+import { kindOf } from './text'
 import type { Condition, KeyWrite, Revision } from './transport'
 import type { DeepReadonly, Seconds } from './types'
 
@@ -17,7 +18,7 @@ export interface Replacement {
   readonly unchanged: number
 }
 
-/** The most writes and checks in a transaction. */
+/** The most keys that a transaction writes and checks. */
 const longestTransaction = 500
 
 /** The writes of a transaction. Nothing is sent before the function that was given to `transaction` has returned. */
@@ -29,11 +30,13 @@ export interface TransactionWrites<T> {
 }
 
 export function pairsOf<T>(method: string, entries: Entries<T>): [string, T | DeepReadonly<T>][] {
-  if (typeof entries !== 'object' || entries === null) {
-    throw new MemisError('INVALID_ITEM', `${method}() takes [key, item] pairs or an object; this is ${quote(entries)}`)
+  const isIterable = typeof entries === 'object' && entries !== null && Symbol.iterator in entries
+  // Anything else would be taken for an object without items, and replaceAll(promise) would delete everything.
+  if (!isIterable && kindOf(entries) !== 'an object') {
+    throw new MemisError('INVALID_ITEM', `${method}() takes [key, item] pairs or an object; this is ${kindOf(entries)}`)
   }
   const pairs: [string, T | DeepReadonly<T>][] = []
-  for (const pair of Symbol.iterator in entries ? entries : Object.entries(entries)) {
+  for (const pair of isIterable ? entries : Object.entries(entries)) {
     if (!Array.isArray(pair) || pair.length !== 2) {
       throw new MemisError('INVALID_ITEM', `${method}() takes [key, item] pairs; this is ${quote(pair)}`)
     }
@@ -44,11 +47,11 @@ export function pairsOf<T>(method: string, entries: Entries<T>): [string, T | De
 
 /** The keys to set and to delete so that `held` becomes `wanted`. */
 export function differences(
-  held: ReadonlyMap<string, unknown>,
+  held: ReadonlyMap<string, { readonly item: unknown }>,
   wanted: ReadonlyMap<string, unknown>,
-): { readonly set: string[]; readonly deleted: string[] } {
-  const set = [...wanted].flatMap(([key, item]) => (equalItems(held.get(key), item) ? [] : [key]))
-  return { set, deleted: [...held.keys()].filter((key) => !wanted.has(key)) }
+): { readonly set: ReadonlySet<string>; readonly deleted: readonly string[] } {
+  const set = [...wanted].flatMap(([key, item]) => (equalItems(held.get(key)?.item, item) ? [] : [key]))
+  return { set: new Set(set), deleted: [...held.keys()].filter((key) => !wanted.has(key)) }
 }
 
 /** A revision as users have it. @throws MemisError `INVALID_OPTION` */
@@ -59,38 +62,52 @@ export function parseRevision(what: string, revision: unknown): Revision {
   throw new MemisError('INVALID_OPTION', `${what}: ${sources}; this is ${quote(revision)}`)
 }
 
-/** Collects the writes of a transaction, of which each key has one. */
+/** What a transaction does with one key. */
+interface Part {
+  write?: KeyWrite
+  condition?: Condition
+}
+
+/** Collects the writes of a transaction: each key is written once at most, and checked once. */
 export class TransactionBuilder {
-  readonly #checks = new Map<string, Condition>()
-  readonly #writes = new Map<string, KeyWrite>()
+  readonly #parts = new Map<string, Part>()
+  #isEnded = false
 
   check(key: string, condition: Condition): void {
-    if (this.#checks.has(key)) throw twice(key, 'checked')
-    this.#checks.set(key, condition)
-    this.#bound()
+    const part = this.#part(key)
+    if (part.condition !== undefined) throw twice(key, 'checked')
+    part.condition = condition
   }
 
   add(write: KeyWrite): void {
-    if (this.#writes.has(write.key)) throw twice(write.key, 'written')
-    this.#writes.set(write.key, write)
-    this.#bound()
+    const part = this.#part(write.key)
+    if (part.write !== undefined) throw twice(write.key, 'written')
+    part.write = write
   }
 
-  /** A check of a key that is also written becomes the condition of that write. */
-  get writes(): KeyWrite[] {
-    const writes = [...this.#writes.values()].map((write): KeyWrite => {
-      const condition = this.#checks.get(write.key)
+  /** Nothing can be added any more. `result` is what the function returned that added all. */
+  end(result: unknown): KeyWrite[] {
+    this.#isEnded = true
+    if (result instanceof Promise) {
+      result.catch(() => {}) // this refusal is what its caller has to know
+      throw new MemisError('INVALID_OPTION', 'the function of a transaction must not be async', { stored: 'no' })
+    }
+    return [...this.#parts].map(([key, { write, condition }]): KeyWrite => {
+      if (write === undefined) return { kind: 'check', key, if: condition as Condition }
       return condition === undefined ? write : { ...write, if: condition }
     })
-    for (const [key, condition] of this.#checks) {
-      if (!this.#writes.has(key)) writes.push({ kind: 'check', key, if: condition })
-    }
-    return writes
   }
 
-  #bound(): void {
-    if (this.#checks.size + this.#writes.size <= longestTransaction) return
-    throw new MemisError('INVALID_OPTION', `a transaction has at most ${longestTransaction} writes and checks`)
+  #part(key: string): Part {
+    if (this.#isEnded) throw new MemisError('INVALID_OPTION', 'the function of the transaction has returned', { key })
+    const part = this.#parts.get(key)
+    if (part !== undefined) return part
+    if (this.#parts.size === longestTransaction) {
+      throw new MemisError('INVALID_OPTION', `a transaction writes and checks at most ${longestTransaction} keys`)
+    }
+    const added: Part = {}
+    this.#parts.set(key, added)
+    return added
   }
 }
 

@@ -43,7 +43,7 @@ export class Client extends Emitter<ClientEvents> {
   /** @internal Called by `close()`: they end what calls wait for, so that no timer is left. */
   readonly delays = new Set<() => void>()
   readonly #databases = new WeakCache<Database>()
-  /** Collections that are subscribed, have listeners or are writing. All others are kept by their users alone. */
+  /** Collections that are subscribed or have listeners. All others are kept by their users alone. */
   // biome-ignore lint/suspicious/noExplicitAny: collections of any items
   readonly #active = new Set<ReadableCollection<any>>()
   readonly #faults: FaultReports
@@ -170,7 +170,9 @@ export class Client extends Emitter<ClientEvents> {
     emit(this, 'connect', [])
   }
 
-  #linkDown(error: MemisError): void {
+  #linkDown(reason: MemisError): void {
+    // It is not about a write. The writes that it refuses are told by themselves whether they may be stored.
+    const error = reason.stored === undefined ? reason : reason.with({ stored: undefined })
     const wasUp = this.isUp
     this.isUp = false
     this.writes.linkDown()

@@ -9,40 +9,25 @@ import {
 } from './bulk'
 import type { Client } from './client'
 import { decodeItem, encodeItem } from './codec'
-import { Conditional, delay, type Updater } from './conditional'
+import { Conditional, delay, type Next, type Updater } from './conditional'
 import type { Database } from './database'
-import { MemisError, quote } from './errors'
+import { MemisError, quote, withStored } from './errors'
+import { checkIncrement, sumOf, withFields } from './fields'
 import { checkName } from './names'
-import { itemEntry, ReadableCollection, type SignalOptions } from './readable-collection'
-import type { Accepted, CollectionId, Condition, Entry, KeyWrite, Write } from './transport'
+import { readWhole } from './read-whole'
+import { itemEntry, ReadableCollection } from './readable-collection'
+import type { Accepted, CollectionId, Entry, KeyWrite, Write } from './transport'
 import { checkTtl, checkTtlOrKeep } from './ttl'
 import type { DeepReadonly, ItemEntry, Seconds } from './types'
 import { checkOptions, checkSignal } from './waiters'
 import type { Caller, Transaction } from './waiting-writes'
+import { checkFlag, type DeleteOptions, parseSetOptions, type SetOptions, type UpdateOptions } from './write-options'
 import type { WriteTarget } from './write-queue'
 import { Call, type CallOwner, WriteResult } from './write-result'
 
-export interface SetOptions {
-  /** Seconds, fractions allowed; `'keep'`: the remaining time of the item that is there. Without one the item does not expire. */
-  ttl?: Seconds | 'keep'
-  /** Writes only if there is no item. */
-  ifAbsent?: boolean
-  /** Writes only if the item has this revision. */
-  ifRevision?: string
-}
-
-export interface DeleteOptions {
-  /** Deletes only if the item has this revision. */
-  ifRevision?: string
-}
-
-export interface UpdateOptions extends SignalOptions {
-  /** Seconds; default `'keep'`: the remaining time of the item that is there. */
-  ttl?: Seconds | 'keep'
-}
-
-/** Names of the fields that hold numbers. */
-export type NumberFields<T> = { [F in keyof T]-?: NonNullable<T[F]> extends number ? F : never }[keyof T] & string
+/** Names of the fields that hold numbers; they may be absent. */
+export type NumberFields<T> = { [F in keyof T]-?: IfNumber<Exclude<T[F], undefined>, F> }[keyof T] & string
+type IfNumber<V, F> = [V] extends [never] ? never : [V] extends [number] ? F : never
 
 /**
  * A small collection of items that several processes share. Once subscribed, it is a `ReadonlyMap`: a full replica in this
@@ -63,14 +48,14 @@ export class Collection<T extends object> extends ReadableCollection<T> {
     super(client, database, name)
     this.#client = client
     const id: CollectionId = { prefix: client.settings.prefix, database: database.name, collection: name }
-    this.#target = {
-      id,
-      accepted: (writes, accepted) => this.written(writes, accepted),
-      busy: (isBusy) => this.writing(isBusy),
-    }
+    // The queue holds it, and with it the collection, as long as writes wait or are in flight.
+    this.#target = { id, accepted: (writes, accepted) => this.written(writes, accepted) }
     this.#owner = {
-      named: (error, key) =>
-        error instanceof MemisError ? error.at({ database: database.name, collection: name, key }) : error,
+      named: (error, key) => {
+        if (!(error instanceof MemisError)) return error // the caller's own
+        // The queue says of each write whether it may be stored. Anything else went wrong before.
+        return withStored(error.at({ database: database.name, collection: name, key }), error.stored ?? 'no')
+      },
       entry: toItemEntry,
       unheard: (error) => client.report(error as MemisError),
     }
@@ -79,6 +64,8 @@ export class Collection<T extends object> extends ReadableCollection<T> {
       push: (write, bytes, caller) => this.#push(write, bytes, caller),
       encode: (key, item) => encodeItem(key, item, client.maxItemBytes),
       delay: (ms, signal) => delay(client, ms, signal),
+      now: () => client.transport.clock.now(),
+      writeTimeout: client.settings.writeTimeout,
     })
   }
 
@@ -131,14 +118,18 @@ export class Collection<T extends object> extends ReadableCollection<T> {
    * none), and stores what it returns; undefined deletes the item, and the same object changes nothing. After a conflict it is called again with
    * the store's item. Resolves to what is stored. Rejects with what `updater` throws, or with `ABORTED`.
    */
-  update(key: string, updater: Updater<T>, options: UpdateOptions = {}): Promise<DeepReadonly<T> | undefined> {
+  update<R extends Next<T>>(
+    key: string,
+    updater: Updater<T, R>,
+    options: UpdateOptions = {},
+  ): Promise<DeepReadonly<T> | (undefined extends R ? undefined : never)> {
     return this.#call(key, async () => {
       checkName('key', key)
       checkOptions('update', options, ['ttl', 'signal'])
       const { ttl = 'keep', signal } = options
       checkSignal('update', signal === undefined ? {} : { signal })
       if (typeof updater !== 'function') throw new TypeError(`${quote(updater)} is not a function`)
-      return this.#conditional.update(key, updater, checkTtlOrKeep(key, ttl), signal)
+      return (await this.#conditional.update(key, updater, checkTtlOrKeep(key, ttl), signal)) as DeepReadonly<T>
     })
   }
 
@@ -146,8 +137,7 @@ export class Collection<T extends object> extends ReadableCollection<T> {
   patch(key: string, fields: Partial<T> | Partial<DeepReadonly<T>>): Promise<boolean> {
     return this.#call(key, async () => {
       checkName('key', key)
-      const change = (item: DeepReadonly<T> | undefined) => item && { ...item, ...(fields as DeepReadonly<T>) }
-      return (await this.#conditional.update(key, change, 'keep')) !== undefined
+      return (await this.#conditional.update(key, withFields<DeepReadonly<T>>(fields), 'keep')) !== undefined
     })
   }
 
@@ -158,20 +148,13 @@ export class Collection<T extends object> extends ReadableCollection<T> {
   increment(key: string, field: NumberFields<T>, by = 1): Promise<number> {
     return this.#call(key, async () => {
       checkName('key', key)
-      if (!Number.isFinite(by))
-        throw new MemisError('INVALID_OPTION', `by must be a finite number; this is ${quote(by)}`)
+      checkIncrement(field, by)
       let sum = 0
-      await this.#conditional.update(
-        key,
-        (item) => {
-          if (item === undefined) throw new MemisError('NOT_FOUND', 'there is no item to increment a field of')
-          const value = (item as Readonly<Record<string, unknown>>)[field] ?? 0
-          if (typeof value !== 'number') throw new MemisError('INVALID_ITEM', `${quote(field)} is not a number`)
-          sum = value + by
-          return { ...item, [field]: sum }
-        },
-        'keep',
-      )
+      const add: Updater<T> = (item) => {
+        sum = sumOf(item, field, by)
+        return { ...(item as DeepReadonly<T>), [field]: sum }
+      }
+      await this.#conditional.update(key, add, 'keep')
       return sum
     })
   }
@@ -197,21 +180,23 @@ export class Collection<T extends object> extends ReadableCollection<T> {
   }
 
   /**
-   * Makes the collection hold exactly these items: sends only what differs, and deletes the rest. With a ttl, all items are sent,
-   * so that none expires early. `dryRun` sends nothing. Others may write meanwhile: it is no transaction.
+   * Makes the collection hold exactly these items: reads what the store holds, sends only what differs, and deletes the rest. Items that would
+   * expire otherwise are sent, too: with a ttl, all. `dryRun` sends nothing. Others may write meanwhile: it is no transaction.
    */
   replaceAll(entries: Entries<T>, options: { ttl?: Seconds; dryRun?: boolean } = {}): Promise<Replacement> {
     return this.#call(undefined, async () => {
       checkOptions('replaceAll', options, ['ttl', 'dryRun'])
       const { ttl, dryRun = false } = options
+      checkFlag('dryRun', dryRun)
       const pairs = pairsOf('replaceAll', entries)
       const writes = new Map(pairs.map(([key, item]) => [key, this.#encode(key, item, checkTtl(key, ttl))] as const))
-      const held = await this.whole()
+      const held = await readWhole(this.#client, this)
       const { set, deleted } = differences(held, new Map([...writes].map(([key, write]) => [key, write.item.item])))
-      const sent = ttl === undefined ? set : [...writes.keys()]
+      const expires = (key: string) => typeof held.get(key)?.expiresIn === 'number'
+      const sent = [...writes.keys()].filter((key) => set.has(key) || ttl !== undefined || expires(key))
       const deletes = deleted.map((key): KeyWrite => ({ kind: 'delete', key }))
       if (!dryRun) await this.#sendAll([...sent.map((key) => writes.get(key) as KeyWrite), ...deletes])
-      return { set: set.length, deleted: deleted.length, unchanged: writes.size - set.length }
+      return { set: set.size, deleted: deleted.length, unchanged: writes.size - set.size }
     })
   }
 
@@ -222,13 +207,13 @@ export class Collection<T extends object> extends ReadableCollection<T> {
   transaction(build: (writes: TransactionWrites<T>) => void): Promise<void> {
     return this.#call(undefined, async () => {
       const builder = new TransactionBuilder()
-      build({
+      const result: unknown = build({
         check: (key, revision) =>
           builder.check(checkName('key', key), revision === null ? null : parseRevision('check()', revision)),
         set: (key, item, ttl) => builder.add(this.#encode(key, item, checkTtlOrKeep(key, ttl))),
         delete: (key) => builder.add({ kind: 'delete', key: checkName('key', key) }),
       })
-      const { writes } = builder
+      const writes = builder.end(result)
       if (writes.length > 0) await this.#send({ kind: 'transaction', writes })
     })
   }
@@ -280,20 +265,3 @@ const bytesOf = (write: KeyWrite) => write.key.length + (write.kind === 'set' ? 
 
 const toItemEntry = (entry: Entry): ItemEntry<unknown> =>
   itemEntry<unknown>(entry.key, decodeItem(entry.item), entry, entry.leftMs)
-
-function parseSetOptions(
-  key: string,
-  options: Seconds | SetOptions | undefined,
-): { ttlMs: number | null | 'keep'; condition: Condition | undefined } {
-  if (typeof options !== 'object' || options === null) return { ttlMs: checkTtl(key, options), condition: undefined }
-  checkOptions('set', options, ['ttl', 'ifAbsent', 'ifRevision'])
-  const { ttl, ifAbsent = false, ifRevision } = options
-  if (typeof ifAbsent !== 'boolean') {
-    throw new MemisError('INVALID_OPTION', `ifAbsent must be true or false; this is ${quote(ifAbsent)}`)
-  }
-  if (ifAbsent && ifRevision !== undefined) {
-    throw new MemisError('INVALID_OPTION', 'ifAbsent and ifRevision exclude each other')
-  }
-  const condition = ifAbsent ? null : ifRevision === undefined ? undefined : parseRevision('ifRevision', ifRevision)
-  return { ttlMs: checkTtlOrKeep(key, ttl), condition }
-}

@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock'
 import { decodeItem, type EncodedItem } from './codec'
-import { MemisError } from './errors'
+import { MemisError, withStored } from './errors'
 import { onAbort } from './signals'
 import type { Accepted, Entry, KeyWrite, Revision } from './transport'
 import type { DeepReadonly } from './types'
@@ -17,16 +17,32 @@ export interface Store<T> {
   push(write: KeyWrite | Transaction, bytes: number, caller: Caller): void
   encode(key: string, item: unknown): EncodedItem
   delay(ms: number, signal: AbortSignal | undefined): Promise<void>
+  now(): number
+  readonly writeTimeout: number
 }
 
 /** An item and the revision of it; `revision` is null if there is no item. */
 export interface Version<T> {
   readonly item: DeepReadonly<T> | undefined
   readonly revision: Revision | null
+  /** The store said so, and not a replica. */
+  readonly isConfirmed?: true
 }
 
+/** What shall become of an item. */
+interface Decision<T> {
+  readonly next: Next<T>
+  readonly writes: boolean
+  readonly thrown?: { readonly error: unknown }
+}
+
+type Decide<T> = (item: DeepReadonly<T> | undefined) => Decision<T>
+
 /** Returns the next item, the same object for no change, or undefined to delete it. */
-export type Updater<T> = (current: DeepReadonly<T> | undefined) => T | DeepReadonly<T> | undefined
+export type Updater<T, R extends Next<T> = Next<T>> = (current: DeepReadonly<T> | undefined) => R
+
+/** What an updater may return. */
+export type Next<T> = T | DeepReadonly<T> | undefined
 
 /** The part of a client that a delay is made with. */
 interface Delaying {
@@ -54,36 +70,51 @@ export class Conditional<T extends object> {
     ttlMs: number | null | 'keep',
     signal?: AbortSignal,
   ): Promise<DeepReadonly<T> | undefined> {
-    return this.#inTurn(key, async () => {
-      let version = this.#store.known(key) ?? (await this.#read(key))
-      for (let conflicts = 0; ; conflicts++) {
-        if (signal?.aborted) throw aborted(signal)
-        const next = updater(version.item)
-        if (next === version.item) return version.item
-        const stored = await this.#write(key, next, version.revision, ttlMs)
-        if ('item' in stored) return stored.item
-        version = versionOf<T>(stored.conflict)
-        await this.#store.delay(Math.random() * Math.min(longestDelay, 2 ** conflicts), signal)
-      }
-    })
+    const decide = (item: DeepReadonly<T> | undefined) => {
+      const next = updater(item)
+      return { next, writes: next !== item }
+    }
+    return this.#change(key, decide, ttlMs, signal)
   }
 
   /** Gives the item another ttl; resolves to whether there is one. */
-  touch(key: string, ttlMs: number): Promise<boolean> {
-    return this.#inTurn(key, async () => {
-      let { item, revision } = this.#store.known(key) ?? (await this.#read(key))
-      for (;;) {
-        if (item === undefined || revision === null) return false
-        const stored = await this.#write(key, item, revision, ttlMs)
-        if ('item' in stored) return true
-        ;({ item, revision } = versionOf<T>(stored.conflict))
+  async touch(key: string, ttlMs: number): Promise<boolean> {
+    const item = await this.#change(key, (item) => ({ next: item, writes: item !== undefined }), ttlMs)
+    return item !== undefined
+  }
+
+  #change(
+    key: string,
+    decide: Decide<T>,
+    ttlMs: number | null | 'keep',
+    signal?: AbortSignal,
+  ): Promise<DeepReadonly<T> | undefined> {
+    let stored: 'no' | 'unknown' = 'no'
+    const change = this.#inTurn(key, async () => {
+      let version = this.#store.known(key) ?? (await this.#confirm(key, nothing))
+      for (let conflicts = 0; ; conflicts++) {
+        if (signal?.aborted) throw aborted(signal, stored)
+        const decision = decided(decide, version.item)
+        if (!decision.writes) {
+          const current = version.isConfirmed ? version : await this.#confirm(key, version)
+          if (current.revision === version.revision) return endedBy(decision)
+          version = current
+          continue
+        }
+        stored = 'unknown'
+        const answer = await this.#write(key, decision.next, version.revision, ttlMs)
+        stored = 'no'
+        if ('item' in answer) return answer.item
+        version = versionOf<T>(answer.conflict)
+        await this.#store.delay(Math.random() * Math.min(longestDelay, 2 ** conflicts), signal)
       }
     })
+    return signal === undefined ? change : orAborted(change, signal, () => stored)
   }
 
   async #write(
     key: string,
-    next: T | DeepReadonly<T> | undefined,
+    next: Next<T>,
     revision: Revision | null,
     ttlMs: number | null | 'keep',
   ): Promise<{ readonly item: DeepReadonly<T> | undefined } | { readonly conflict: Entry | null }> {
@@ -97,11 +128,11 @@ export class Conditional<T extends object> {
     return 'conflict' in answer ? answer : { item: item.item as DeepReadonly<T> }
   }
 
-  /** Asks the store: a check that nothing is there is answered with what is. */
-  async #read(key: string): Promise<Version<T>> {
-    const check: Transaction = { kind: 'transaction', writes: [{ kind: 'check', key, if: null }] }
+  /** Asks the store whether this is what it holds, since a replica may lag; resolves to what it holds. */
+  async #confirm(key: string, version: Version<T>): Promise<Version<T>> {
+    const check: Transaction = { kind: 'transaction', writes: [{ kind: 'check', key, if: version.revision }] }
     const answer = await this.#attempt(check, key.length)
-    return 'conflict' in answer ? versionOf<T>(answer.conflict) : nothing
+    return 'conflict' in answer ? versionOf<T>(answer.conflict) : { ...version, isConfirmed: true }
   }
 
   #attempt(write: KeyWrite | Transaction, bytes: number): Promise<Accepted | { readonly conflict: Entry | null }> {
@@ -112,7 +143,13 @@ export class Conditional<T extends object> {
   }
 
   async #inTurn<R>(key: string, run: () => Promise<R>): Promise<R> {
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(run, run)
+    const overdueAt = this.#store.now() + this.#store.writeTimeout
+    // The time of those that waited for one that was not answered in time is over as well.
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(run, (error) => {
+      const isOver = error instanceof MemisError && error.code === 'WRITE_TIMEOUT' && this.#store.now() >= overdueAt
+      if (isOver) throw withStored(error, 'no')
+      return run()
+    })
     this.#turns.set(key, turn)
     try {
       return await turn
@@ -125,9 +162,32 @@ export class Conditional<T extends object> {
 const nothing = { item: undefined, revision: null }
 
 function versionOf<T>(entry: Entry | null): Version<T> {
-  if (entry === null || entry.item === null || entry.isLost) return nothing
+  if (entry === null || entry.item === null || entry.isLost) return { ...nothing, isConfirmed: true }
   const { epoch, n } = entry
-  return { item: decodeItem(entry.item) as DeepReadonly<T> | undefined, revision: { epoch, n } }
+  const item = decodeItem(entry.item) as DeepReadonly<T> | undefined
+  return { item, revision: { epoch, n }, isConfirmed: true }
+}
+
+/** To throw is to write nothing, too: another version may not make the function throw. */
+function decided<T>(decide: Decide<T>, item: DeepReadonly<T> | undefined): Decision<T> {
+  try {
+    return decide(item)
+  } catch (error) {
+    return { next: item, writes: false, thrown: { error } }
+  }
+}
+
+function endedBy<T>({ next, thrown }: Decision<T>): DeepReadonly<T> | undefined {
+  if (thrown !== undefined) throw thrown.error
+  return next as DeepReadonly<T> | undefined
+}
+
+/** The same, unless the signal is aborted before. */
+function orAborted<R>(promise: Promise<R>, signal: AbortSignal, stored: () => 'no' | 'unknown'): Promise<R> {
+  return new Promise<R>((resolve, reject) => {
+    const release = onAbort(signal, () => reject(aborted(signal, stored())))
+    promise.then(resolve, reject).finally(release)
+  })
 }
 
 /** Resolves after a time, or when the client is closed: the next attempt is refused then. Rejects with `ABORTED` if the signal is aborted before. */
@@ -149,9 +209,10 @@ export function delay(client: Delaying, ms: number, signal: AbortSignal | undefi
         : onAbort(signal, () => {
             clock.clearTimeout(timer)
             client.delays.delete(end)
-            reject(aborted(signal))
+            reject(aborted(signal, 'no'))
           })
   })
 }
 
-const aborted = (signal: AbortSignal) => new MemisError('ABORTED', 'the call was aborted', { cause: signal.reason })
+const aborted = (signal: AbortSignal, stored: 'no' | 'unknown') =>
+  new MemisError('ABORTED', 'the call was aborted', { cause: signal.reason, stored })

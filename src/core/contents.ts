@@ -91,8 +91,8 @@ export class Contents<T extends object> {
   }
 
   /** Remaining time of an item (ms); null if it does not expire. */
-  leftMs(key: string): number | null {
-    return this.#expiry.leftMs(this.#versions.timed(key))
+  leftMs(key: string, round?: typeof Math.round): number | null {
+    return this.#expiry.leftMs(this.#versions.timed(key), round)
   }
 
   /** The entry has another place in the store's log. */

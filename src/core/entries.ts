@@ -3,7 +3,9 @@ import { compare } from './history'
 import { isKey } from './names'
 import type { Entry, Revision } from './transport'
 
-export const isSameVersion = (one: Entry | null, other: Entry): boolean => one !== null && compare(one, other) === 0
+/** Whether the store, which knows `current` of the key, holds that version. */
+export const isHeld = (current: Entry | null, version: Entry): boolean =>
+  current !== null && !current.isLost && compare(current, version) === 0
 
 /** Whether an entry that a store told is well-formed; its item is checked later. */
 export function isEntry(entry: Entry): boolean {

@@ -93,9 +93,11 @@ export class Emitter<Events extends Listeners<Events>> {
   }
 
   /** Removes a listener that `on`, `once` or `multi` added: from one event, or from several as `multi` names them. */
-  off<S extends string>(events: Known<S, keyof Events>, listener: ListenerOf<Events, S>): this {
+  off<E extends keyof Events>(event: E, listener: Events[E]): this
+  off<S extends string>(events: Known<S, keyof Events>, listener: ListenerOf<Events, S>): this
+  off(events: unknown, listener: unknown): this {
     checkListener(listener)
-    if ((events as unknown) === 'error' && !this.#has('error')) return this // see `#isNodes`
+    if (events === 'error' && !this.#has('error')) return this // see `#isNodes`
     for (const name of this.#named(events)) {
       const last = this.#held.get(name)?.findLast((held) => held.listener === listener)
       if (last !== undefined) this.#remove(name, last)
@@ -104,12 +106,16 @@ export class Emitter<Events extends Listeners<Events>> {
   }
 
   /** The same as `off`. */
-  removeListener<S extends string>(events: Known<S, keyof Events>, listener: ListenerOf<Events, S>): this {
-    return this.off<S>(events, listener)
+  removeListener<E extends keyof Events>(event: E, listener: Events[E]): this
+  removeListener<S extends string>(events: Known<S, keyof Events>, listener: ListenerOf<Events, S>): this
+  removeListener(events: unknown, listener: unknown): this {
+    return this.off(events as keyof Events, listener as Events[keyof Events])
   }
 
   /** Removes all listeners of these events, or of every event. */
-  removeAllListeners<S extends string>(events?: Known<S, keyof Events>): this {
+  removeAllListeners<E extends keyof Events>(event?: E): this
+  removeAllListeners<S extends string>(events?: Known<S, keyof Events>): this
+  removeAllListeners(events?: unknown): this {
     const names = events === undefined ? this.eventNames() : this.#named(events)
     const wasActive = this.#held.size > 0
     for (const name of names) this.#held.delete(name as string)

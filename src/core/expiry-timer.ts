@@ -27,11 +27,12 @@ export class ExpiryTimer<E extends Due> {
     this.#expire = expire
   }
 
-  /** Adds the entry, or moves it to another deadline. */
+  /** Adds the entry, or moves it to another deadline. It may be over: then the entry was under way for long, and newer may follow. */
   put(entry: E, leftMs: number): void {
     const now = this.#clock.now()
     this.#queue.put(entry, now + leftMs, now)
-    this.#arm(now)
+    if (leftMs <= 0 && this.#clock.afterInput !== undefined) this.#runAfterInput()
+    else this.#arm(now)
   }
 
   remove(entry: E): void {
@@ -39,8 +40,8 @@ export class ExpiryTimer<E extends Due> {
   }
 
   /** Remaining time (whole ms, at least 1); null if there is no entry. */
-  leftMs(entry: E | undefined): number | null {
-    return entry === undefined ? null : Math.max(1, Math.round(entry.deadline - this.#clock.now()))
+  leftMs(entry: E | undefined, round = Math.round): number | null {
+    return entry === undefined ? null : Math.max(1, round(entry.deadline - this.#clock.now()))
   }
 
   /** False if no entry's time is over: cheaper than to ask for each. */
@@ -79,11 +80,17 @@ export class ExpiryTimer<E extends Due> {
   #fire(): void {
     const state = this.#state
     if (state.kind !== 'armed') return
-    const clock = this.#clock
-    if (clock.afterInput === undefined || clock.now() - state.at <= blockedMs) return this.#run()
+    if (this.#clock.now() - state.at <= blockedMs) this.#run()
+    else this.#runAfterInput()
+  }
+
+  #runAfterInput(): void {
+    if (this.#state.kind === 'reading') return
+    this.stop()
+    if (this.#clock.afterInput === undefined) return this.#run()
     const reading: State = { kind: 'reading' }
     this.#state = reading
-    clock.afterInput(() => {
+    this.#clock.afterInput(() => {
       if (this.#state === reading) this.#run()
     })
   }

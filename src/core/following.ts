@@ -8,7 +8,7 @@ import { onAbort } from './signals'
 import { ChangeStream, itemAfter, Watchers, type WatchListener } from './stream'
 import type { Revision } from './transport'
 import type { DeepReadonly } from './types'
-import { Waiters } from './waiters'
+import { checkOptions, Waiters } from './waiters'
 
 export interface FollowingOwner {
   /** `isUsed` may have changed. */
@@ -24,8 +24,8 @@ export class Following<T extends object> {
   readonly #watchers = new Watchers<T>()
   readonly #streams = new Set<ChangeStream<T>>()
   readonly #waiting = new Waiters()
-  /** Called at each proof that the replica is current. */
-  readonly #proofChecks = new Set<() => void>()
+  /** Called whenever the replica may be at a later state. */
+  readonly #checks = new Set<() => void>()
 
   constructor(owner: FollowingOwner) {
     this.#owner = owner
@@ -39,7 +39,7 @@ export class Following<T extends object> {
     if (typeof target === 'string') checkName('key', target)
     else if (typeof target?.prefix !== 'string') {
       throw new MemisError('INVALID_OPTION', `watch() takes a key or { prefix }; this is ${quote(target)}`)
-    }
+    } else checkOptions('watch', target, ['prefix'])
     if (typeof listener !== 'function') {
       throw new MemisError('INVALID_LISTENER', `a listener must be a function; this is ${quote(listener)}`)
     }
@@ -101,11 +101,12 @@ export class Following<T extends object> {
   reached(replica: Replica<T>, wanted: Revision, signal: AbortSignal | undefined): Promise<void> {
     return this.#waiting.wait(signal, (settle) => {
       const check = () => {
-        if (replica.cursor !== null && compare(wanted, replica.cursor) <= 0) settle()
+        // What is lost may be older than what the store has up to there.
+        if (replica.cursor !== null && compare(wanted, replica.cursor) <= 0 && replica.lost.size === 0) settle()
       }
-      this.#proofChecks.add(check)
+      this.#checks.add(check)
       check()
-      return () => this.#proofChecks.delete(check)
+      return () => this.#checks.delete(check)
     })
   }
 
@@ -123,8 +124,8 @@ export class Following<T extends object> {
     }
   }
 
-  proved(): void {
-    for (const check of [...this.#proofChecks]) check()
+  progressed(): void {
+    for (const check of [...this.#checks]) check()
   }
 
   /** The subscription has ended. */

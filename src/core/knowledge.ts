@@ -5,12 +5,12 @@
 import type { Clock } from './clock'
 import { decodeItem } from './codec'
 import { type Cause, Contents } from './contents'
-import { isSameVersion } from './entries'
+import { isHeld } from './entries'
 import { MemisError, quote } from './errors'
-import { precedes } from './history'
+import { contains, precedes } from './history'
 import { Lost } from './lost'
 import { Timeline, type Turn } from './timeline'
-import type { Entry, Merged, Revision } from './transport'
+import type { Entry, Epoch, Merged, Revision } from './transport'
 import type { DeepReadonly } from './types'
 import type { TimedVersion } from './versions'
 
@@ -71,13 +71,15 @@ export class Knowledge<T extends object> {
     this.contents.drop(isOlder ? 'delete' : (entry.cause ?? 'delete'), key, entry, cause, place)
   }
 
-  /** Another history: whatever was placed outside of it is lost. */
-  findLost(): void {
-    const { contents, timeline } = this
+  /** Another history than the former one: whatever was placed outside of it is lost. */
+  findLost(former: readonly Epoch[]): void {
+    const { contents, timeline, lost } = this
     for (const key of [...contents.keys()]) {
       const known = contents.known(key)
-      if (known === undefined || timeline.contains(known.place)) continue
-      this.lost.add(key)
+      if (known === undefined) continue
+      if (!timeline.contains(known.place)) lost.add(key)
+      // An own write was answered out of this history before a session told of it.
+      else if (!contains(former, known.place)) lost.found(key)
     }
   }
 
@@ -105,7 +107,7 @@ export class Knowledge<T extends object> {
     // Something newer came meanwhile, and decides.
     if (!this.lost.has(key) || this.contents.compare(key, entry) !== 0) return
     const current = 'place' in answer ? null : answer.current
-    if ('place' in answer || isSameVersion(current, entry)) {
+    if ('place' in answer || isHeld(current, entry)) {
       this.contents.move(key, 'place' in answer ? answer.place : current?.place)
       return this.lost.resolve(key, true)
     }

@@ -34,6 +34,11 @@ export class Lost {
     if (this.#keys.size > 0 && this.#keys.delete(key) && isRestored) this.#restored++
   }
 
+  /** The store knew the key all the time. */
+  found(key: string): void {
+    if (this.#keys.size > 0 && this.#keys.delete(key)) this.#lost--
+  }
+
   clear(): void {
     this.#keys.clear()
   }

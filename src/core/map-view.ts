@@ -1,8 +1,9 @@
 /** The items of a replica as a `ReadonlyMap`. */
+
+import type { CollectionEvents } from './collection-events'
 import { type MemisError, quote } from './errors'
 import { Emitter } from './events'
 import { toPlainObject } from './inspect'
-import type { CollectionEvents } from './readable-collection'
 import type { DeepReadonly } from './types'
 
 /** Gives the view its items, or null for none. No method, so that users cannot call it. */

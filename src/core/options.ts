@@ -8,13 +8,13 @@ export interface MemisOptions {
   prefix?: string
   /** The client only reads: it never writes, restores or creates anything in the store. Default false. */
   readOnly?: boolean
-  /** A write that is not confirmed after so long is refused with `WRITE_TIMEOUT`. Default 10,000. */
+  /** A write that is not confirmed within this time is refused with `WRITE_TIMEOUT`. Default 10,000. */
   writeTimeout?: Milliseconds
   /** How many writes may wait to be sent. Default 100,000. */
   maxPending?: number
   /** How many bytes of writes may wait to be sent. Default 64 MiB. */
   maxPendingBytes?: number
-  /** A dead link is noticed, and a replica without proof is `stale`, within so long. Default 15,000. */
+  /** Within this time a dead link is noticed, and a replica without proof becomes `stale`. Default 15,000. */
   livenessTimeout?: Milliseconds
   /** How often each replica is compared with the store, to find changes that no notification told of. Default 2,000. */
   auditInterval?: Milliseconds

@@ -2,44 +2,27 @@
 import { inspect } from 'node:util'
 import { parseRevision } from './bulk'
 import type { Client } from './client'
+import { eventNames } from './collection-events'
 import type { Change } from './contents'
 import type { Database } from './database'
 import { MemisError, quote, readable } from './errors'
 import { emit } from './events'
 import { Following } from './following'
+import type { Freshness } from './freshness'
 import { encodeRevision } from './history'
 import { inspectCollection } from './inspect'
 import { hold, MapView } from './map-view'
 import { checkName } from './names'
 import type { WatchListener } from './stream'
-import { type Freshness, type ReadyInfo, Subscription } from './subscription'
+import { Subscription } from './subscription'
 import type { Accepted, CollectionId, Revision, Write } from './transport'
 import type { DeepReadonly, ItemEntry } from './types'
 import { checkOptions, checkSignal, Waiters } from './waiters'
-
-/** Listeners may return anything; if it is a promise, its rejection is reported. */
-type Result = unknown
-
-/** A collection's events. `key` is the key of the item that changed. */
-export type CollectionEvents<T> = {
-  /** An item is new, or its contents changed. `get(key)` returns `item` by now. */
-  set: (key: string, item: DeepReadonly<T>, change: Change<T>) => Result
-  /** An item's ttl ran out. `last` is what `get` returned before. */
-  expire: (key: string, last: DeepReadonly<T>, change: Change<T>) => Result
-  /** An item was deleted. `last` is what `get` returned before. */
-  delete: (key: string, last: DeepReadonly<T>, change: Change<T>) => Result
-  /** The replica has caught up: once after `subscribe()`, and again after each `stale`. */
-  ready: (info: ReadyInfo) => Result
-  /** The replica may have missed changes. It goes on serving what it has, and catches up by itself. */
-  stale: (error: MemisError) => Result
-}
 
 export interface SignalOptions {
   /** Aborting it ends this call alone, with `ABORTED`. */
   signal?: AbortSignal
 }
-
-const eventNames = ['set', 'expire', 'delete', 'ready', 'stale'] as const
 
 export class ReadableCollection<T extends object> extends MapView<T> {
   readonly name: string
@@ -54,7 +37,6 @@ export class ReadableCollection<T extends object> extends MapView<T> {
   readonly #following: Following<T>
   #subscription: Subscription<T> | null = null
   #idleSince = Date.now()
-  #isWriting = false
   #hasListeners = false
 
   /** @internal */
@@ -139,18 +121,18 @@ export class ReadableCollection<T extends object> extends MapView<T> {
    * Resolves to the item once the predicate is true of it, at once if it is now. The predicate gets undefined while there is
    * no item. Rejects with `NOT_SUBSCRIBED`, `ABORTED`, `UNSUBSCRIBED`, `CLOSED`, or what the predicate throws.
    */
-  waitFor(
+  waitFor<S extends DeepReadonly<T> | undefined = DeepReadonly<T> | undefined>(
     key: string,
-    predicate: (item: DeepReadonly<T> | undefined) => boolean,
+    predicate: ((item: DeepReadonly<T> | undefined) => item is S) | ((item: DeepReadonly<T> | undefined) => boolean),
     options: SignalOptions = {},
-  ): Promise<DeepReadonly<T> | undefined> {
+  ): Promise<S> {
     return this.#call(async () => {
       const signal = checkSignal('waitFor', options)
       const { replica, isSyncing } = this.#subscribed
       // While the first contents come, an item that is not there may only be late.
       const isKnown = replica.items.has(key) || !isSyncing
       const whole = isKnown ? undefined : this.#subscribing.wait(undefined)
-      return this.#following.waitFor(replica, checkName('key', key), predicate, signal, whole)
+      return (await this.#following.waitFor(replica, checkName('key', key), predicate, signal, whole)) as S
     })
   }
 
@@ -218,28 +200,6 @@ export class ReadableCollection<T extends object> extends MapView<T> {
     this.#subscription?.written(writes, accepted)
   }
 
-  /** @internal by the writing half: writes are waiting or in flight. */
-  writing(isWriting: boolean): void {
-    this.#isWriting = isWriting
-    this.#keep()
-  }
-
-  /** @internal by the writing half: a copy of all items, from the replica if there is one. */
-  async whole(): Promise<Map<string, DeepReadonly<T>>> {
-    if (this.#subscription !== null) {
-      await this.whenLive()
-      return new Map(this)
-    }
-    // The listeners of this collection are not told.
-    const reader = new ReadableCollection<T>(this.#client, this.database, this.name)
-    try {
-      await reader.subscribe()
-      return new Map(reader)
-    } finally {
-      reader.unsubscribe()
-    }
-  }
-
   /** @internal by the writing half: what the replica knows of a key; undefined if there are no contents yet. */
   known(key: string): { readonly item: DeepReadonly<T> | undefined; readonly revision: Revision | null } | undefined {
     const replica = this.#subscription?.replica
@@ -276,7 +236,7 @@ export class ReadableCollection<T extends object> extends MapView<T> {
         this.#subscribing.settle()
         this.#awaitingLive.settle()
       },
-      proved: () => this.#following.proved(),
+      progressed: () => this.#following.progressed(),
       stale: (error) => emit(this, 'stale', [this.#named(error)]),
       refused: (error) => this.#stop(error),
     })
@@ -305,7 +265,7 @@ export class ReadableCollection<T extends object> extends MapView<T> {
   }
 
   #keep(): void {
-    const isUsed = this.#subscription !== null || this.#isWriting || this.#hasListeners || this.#following.isUsed
+    const isUsed = this.#subscription !== null || this.#hasListeners || this.#following.isUsed
     this.#client.keep(this, isUsed)
   }
 

@@ -80,7 +80,8 @@ export class Replica<T extends object> {
     const known = this.#contents.known(key)
     if (known === undefined) return undefined
     const { epoch, n } = known.revision // a copy: the version that is held changes
-    return { revision: { epoch, n }, leftMs: this.#contents.leftMs(key) }
+    // A deadline is rounded up: nobody is told of more time than was given.
+    return { revision: { epoch, n }, leftMs: this.#contents.leftMs(key, Math.floor) }
   }
 
   /**
@@ -94,7 +95,7 @@ export class Replica<T extends object> {
     isFirst = this.cursor === null,
   ): boolean {
     const { timeline, lost } = this.#knowledge
-    const { isOther, gone } = timeline.begin(history, lost.size === 0)
+    const { isOther, former, gone } = timeline.begin(history, lost.size === 0)
     this.#knowledge.restores = restores
     this.#contents.begin(timeline.epoch)
     this.#phase = {
@@ -103,7 +104,7 @@ export class Replica<T extends object> {
       untold: mode === 'snapshot' ? new Set(this.items.keys()) : null,
       gone: restores ? gone : null,
     }
-    if (isOther) this.#knowledge.findLost()
+    if (isOther) this.#knowledge.findLost(former)
     const isEnough = restores || mode === 'snapshot' || lost.size === 0
     if (!restores) this.#knowledge.forgetLostTombstones()
     return isEnough
@@ -136,6 +137,8 @@ export class Replica<T extends object> {
     const caughtUp = phase.kind === 'filling'
     if (caughtUp && phase.untold !== null) this.#dropUntold(phase.untold, cursor, phase.cause)
     if (this.#phase.kind === 'discarded') return caughtUp
+    // An item that was lost may have expired since the session began.
+    if (caughtUp && !this.#knowledge.restores) this.#knowledge.forgetLostTombstones()
     this.#phase = { kind: 'live' }
     this.#knowledge.timeline.reach(cursor, this.lost.size === 0)
     this.#contents.tombstones.forget(cursor)
@@ -198,9 +201,10 @@ export class Replica<T extends object> {
     timeline.saw(accepted.epoch)
     if (write.kind === 'clear') return this.#clear(accepted, isLost)
     const { key } = write
-    if (!this.#isNews(write, accepted, isAhead || isLost)) return
+    const wasTold = !isAhead && !isLost && this.cursor !== null && accepted.n <= this.cursor.n
+    if (!this.#isNews(write, accepted, wasTold)) return
     if (isLost) lost.add(key)
-    else lost.resolve(key, false)
+    else if (!wasTold || write.kind === 'delete') lost.resolve(key, false)
     if (write.kind === 'delete') {
       return this.#contents.drop(accepted.cause ?? 'delete', key, accepted, this.#ownCause)
     }
@@ -210,16 +214,16 @@ export class Replica<T extends object> {
     this.#contents.put(key, accepted, write.item.item as DeepReadonly<T>, leftMs, this.#ownCause)
   }
 
-  /** Whether an own write is newer than what is known of its key. */
-  #isNews({ key, kind }: KeyWrite, accepted: Accepted, isElsewhere: boolean): boolean {
+  /** Whether an own write is newer than what is known of its key. `wasTold`: the session has passed its place. */
+  #isNews({ key, kind }: KeyWrite, accepted: Accepted, wasTold: boolean): boolean {
     const relation = this.#contents.compare(key, accepted)
     // A delete that found nothing may name the place of the item itself.
     if (relation !== undefined && kind === 'delete') return relation <= 0
     if (relation !== undefined && relation >= 0) return false
     const { cleared } = this.#knowledge
     if (cleared !== null && precedes(accepted, cleared)) return false
-    // Otherwise it was told already, and is gone since.
-    return isElsewhere || this.cursor === null || accepted.n > this.cursor.n
+    // What was told is gone since, unless the store should have it and does not.
+    return !wasTold || this.lost.has(key)
   }
 
   /** Everything older is gone. `isLost`: the store has lost the clear, and its tombstones with it. */

@@ -1,7 +1,7 @@
 /** Restores what the store lost, while a session lasts: offers it by merges, in parts, and applies the answers. */
 import { MemisError } from './errors'
 import type { Replica } from './replica'
-import { type CollectionId, type Entry, mergeLimit, type Transport } from './transport'
+import { batchBytesLimit, type CollectionId, type Entry, mergeLimit, type Transport } from './transport'
 
 /** Replicas begin within this time (ms), at random: a hundred that begin at once would each offer everything. */
 const spread = 250
@@ -62,7 +62,7 @@ export class Restorer<T extends object> {
     const keys = shuffled(this.#replica.lost.keys)
     try {
       while (keys.length > 0) {
-        const entries = keys.splice(0, mergeLimit).flatMap((key) => this.#replica.restorable(key) ?? [])
+        const entries = this.#take(keys)
         if (this.#state !== merging) return
         if (entries.length > 0) {
           const answers = await this.#transport.merge(this.#id, this.#replica.base, entries)
@@ -80,6 +80,20 @@ export class Restorer<T extends object> {
       if (this.#state !== merging) return
       this.#failed(error)
     }
+  }
+
+  /** Takes the entries of the next merge, which is bounded as a batch of writes is. */
+  #take(keys: string[]): Entry[] {
+    const entries: Entry[] = []
+    let bytes = 0
+    for (let key = keys.at(-1); key !== undefined && entries.length < mergeLimit; key = keys.at(-1)) {
+      const entry = this.#replica.restorable(key)
+      bytes += entry === undefined ? 0 : bytesOf(entry)
+      if (entries.length > 0 && bytes > batchBytesLimit) break
+      if (entry !== undefined) entries.push(entry)
+      keys.pop()
+    }
+    return entries
   }
 
   #apply(entries: readonly Entry[], answers: Awaited<ReturnType<Transport['merge']>>): void {
@@ -101,6 +115,9 @@ export class Restorer<T extends object> {
     this.#state = { kind: 'waiting', timer }
   }
 }
+
+const bytesOf = ({ key, item }: Entry): number =>
+  Buffer.byteLength(key) + (item === null ? 0 : Buffer.byteLength(JSON.stringify(item)))
 
 /** In random order (Fisher and Yates). */
 function shuffled<A>(list: A[]): A[] {

@@ -41,7 +41,8 @@ export class Watchers<T> {
 
 type State =
   | { readonly kind: 'open' }
-  | { readonly kind: 'waiting'; readonly resolve: () => void }
+  /** The reader waits for a change. */
+  | { readonly kind: 'waiting'; readonly wake: () => void }
   | { readonly kind: 'ended'; readonly error: MemisError | undefined }
 
 /** The changes of a collection, for one reader. Changes of a key that was not read yet are merged into their net effect. */
@@ -50,6 +51,8 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>> {
   readonly #prefix: string
   readonly #released: (stream: ChangeStream<T>) => void
   #state: State = { kind: 'open' }
+  /** The last call of `next`: calls are answered one after the other. */
+  #reading: Promise<unknown> = Promise.resolve()
 
   constructor(prefix: string, released: (stream: ChangeStream<T>) => void) {
     this.#prefix = prefix
@@ -60,41 +63,26 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>> {
     const { key } = change
     if (this.#state.kind === 'ended' || !key.startsWith(this.#prefix)) return
     const unread = this.#pending.get(key)
+    const net = unread === undefined ? change : { ...change, previous: unread.previous }
     this.#pending.delete(key) // it goes to the end
-    const previous = unread === undefined ? change.previous : unread.previous
-    const isNothing = unread !== undefined && previous === undefined && change.kind !== 'set'
-    if (!isNothing) this.#pending.set(key, unread === undefined ? change : { ...change, previous })
-    this.#wake()
+    // The reader never knew of it.
+    if (unread !== undefined && net.previous === undefined && net.kind !== 'set') return
+    this.#pending.set(key, net)
+    this.#wake({ kind: 'open' })
   }
 
   /** Ends the stream; with an error, its reader gets that. */
   end(error?: MemisError): void {
     if (this.#state.kind === 'ended') return
-    const state = this.#state
-    this.#state = { kind: 'ended', error }
     this.#pending.clear()
+    this.#wake({ kind: 'ended', error })
     this.#released(this)
-    if (state.kind === 'waiting') state.resolve()
   }
 
-  async next(): Promise<IteratorResult<Change<T>, undefined>> {
-    for (;;) {
-      for (const [key, change] of this.#pending) {
-        this.#pending.delete(key)
-        return { done: false, value: change }
-      }
-      if (this.#state.kind === 'ended') {
-        const { error } = this.#state
-        this.#state = { kind: 'ended', error: undefined } // told once
-        if (error !== undefined) throw error
-        return { done: true, value: undefined }
-      }
-      const former = this.#state
-      await new Promise<void>((resolve) => {
-        this.#state = { kind: 'waiting', resolve }
-        if (former.kind === 'waiting') former.resolve() // two readers at a time
-      })
-    }
+  next(): Promise<IteratorResult<Change<T>, undefined>> {
+    const result = this.#reading.then(() => this.#next())
+    this.#reading = result.catch(() => {})
+    return result
   }
 
   async return(): Promise<IteratorResult<Change<T>, undefined>> {
@@ -106,10 +94,27 @@ export class ChangeStream<T> implements AsyncIterableIterator<Change<T>> {
     return this
   }
 
-  #wake(): void {
-    if (this.#state.kind !== 'waiting') return
-    const { resolve } = this.#state
-    this.#state = { kind: 'open' }
-    resolve()
+  async #next(): Promise<IteratorResult<Change<T>, undefined>> {
+    for (;;) {
+      for (const [key, change] of this.#pending) {
+        this.#pending.delete(key)
+        return { done: false, value: change }
+      }
+      if (this.#state.kind === 'ended') {
+        const { error } = this.#state
+        this.#state = { kind: 'ended', error: undefined } // thrown once
+        if (error !== undefined) throw error
+        return { done: true, value: undefined }
+      }
+      await new Promise<void>((wake) => {
+        this.#state = { kind: 'waiting', wake }
+      })
+    }
+  }
+
+  #wake(next: State): void {
+    const state = this.#state
+    this.#state = next
+    if (state.kind === 'waiting') state.wake()
   }
 }

@@ -7,23 +7,11 @@
  */
 import { backoff } from './backoff'
 import { isPermanent, MemisError, outOfTouch } from './errors'
+import { type Freshness, FreshnessRecord } from './freshness'
 import type { LossReport } from './lost'
 import { Replica, type ReplicaListener } from './replica'
 import { mayNotWrite, patience, Restorer } from './restorer'
 import type { Accepted, CollectionId, Cursor, Epoch, Transport, Watch, Write } from './transport'
-
-/** `idle`: not subscribed. `syncing`: the first contents are on their way. `stale`: the contents may be old. */
-export type FreshnessState = 'idle' | 'syncing' | 'live' | 'stale'
-
-export interface Freshness {
-  readonly state: FreshnessState
-  /** When this state began: ms since 1970 by the wall clock. */
-  readonly since: number
-  /** Age of the last proof that the replica was current (ms); null if there was none. */
-  readonly age: number | null
-  /** Why the replica is not live; null if it is, or if nothing went wrong yet. */
-  readonly reason: MemisError | null
-}
 
 /** Tells why there was catching up, how many items the replica holds now, and what the store had lost. */
 export interface ReadyInfo extends LossReport {
@@ -43,8 +31,8 @@ export interface SubscriptionSettings {
 
 export interface SubscriptionListener<T> extends ReplicaListener<T> {
   ready(info: ReadyInfo): void
-  /** The replica was proved current. */
-  proved(): void
+  /** Something was told or restored: the replica may be at a later state of the store. */
+  progressed(): void
   stale(error: MemisError): void
   /** The first contents cannot be had: the fault does not pass by itself. */
   refused(error: MemisError): void
@@ -76,10 +64,9 @@ export class Subscription<T extends object> {
   readonly #id: CollectionId
   readonly #settings: SubscriptionSettings
   readonly #listener: SubscriptionListener<T>
+  readonly #freshness: FreshnessRecord
   #state: State = { kind: 'connecting' }
-  #shown: { readonly state: FreshnessState; readonly since: number } = { state: 'syncing', since: Date.now() }
-  #reason: MemisError | null = null
-  #provedAt: number | null = null
+  /** Sessions in a row that failed before one was proved current. */
   #failures = 0
   /** The next session takes the store's word for everything: nobody can restore what it lost. */
   #accepts = false
@@ -96,23 +83,21 @@ export class Subscription<T extends object> {
     this.#id = id
     this.#settings = settings
     this.#listener = listener
+    this.#freshness = new FreshnessRecord(transport)
     this.replica = new Replica(transport.clock, settings.retention, listener)
   }
 
   get freshness(): Freshness {
-    const { state, since } = this.#shown
-    const isCurrent = state === 'live' && this.#transport.isLocal === true
-    return { state, since, age: isCurrent ? 0 : this.#age, reason: state === 'live' ? null : this.#reason }
+    return this.#freshness.shown
   }
 
   /** The first contents have not come yet. */
   get isSyncing(): boolean {
-    return this.#shown.state === 'syncing' && this.#state.kind !== 'stopped'
+    return this.#freshness.state === 'syncing' && this.#state.kind !== 'stopped'
   }
 
   linkUp(): void {
     if (this.#state.kind !== 'connecting') return
-    this.#failures = 0
     if (this.replica.cursor === null) this.#begin()
     else this.#beginAfter(Math.random() * returnSpread)
   }
@@ -123,7 +108,7 @@ export class Subscription<T extends object> {
     this.#cancelTimer()
     // A listener may have unsubscribed.
     if (this.#state.kind !== 'stopped') this.#state = { kind: 'connecting' }
-    this.#reason = error
+    this.#freshness.failed(error)
   }
 
   /** Own writes were accepted: one, or all of a transaction. */
@@ -142,7 +127,7 @@ export class Subscription<T extends object> {
   checkProof(): void {
     const state = this.#state
     if (state.kind !== 'live' && state.kind !== 'reconciling') return
-    if ((this.#age ?? 0) <= this.#settings.livenessTimeout) return
+    if ((this.#freshness.age ?? 0) <= this.#settings.livenessTimeout) return
     this.#stale(state.session, outOfTouch('the store did not prove within livenessTimeout that the replica is current'))
   }
 
@@ -158,16 +143,12 @@ export class Subscription<T extends object> {
     if (this.#state.kind === 'waiting') this.#transport.clock.clearTimeout(this.#state.timer)
   }
 
-  get #age(): number | null {
-    return this.#provedAt === null ? null : this.#transport.clock.now() - this.#provedAt
-  }
-
   /**
    * A replica that was away for longer than tombstones are kept could bring back what was deleted meanwhile: it does not restore.
    */
   get #restores(): boolean {
     if (this.#settings.dataLoss === 'accept' || this.#accepts) return false
-    return this.replica.cursor === null || (this.#age ?? 0) <= this.#settings.retention
+    return this.replica.cursor === null || (this.#freshness.age ?? 0) <= this.#settings.retention
   }
 
   #beginAfter(ms: number): void {
@@ -257,7 +238,7 @@ export class Subscription<T extends object> {
 
   #live(session: Session, cursor: Cursor): void {
     const caughtUp = this.replica.live(cursor)
-    this.#provedAt = this.#transport.clock.now()
+    this.#freshness.proved()
     // A listener may have unsubscribed at one of the last changes.
     if (!this.#isCurrent(session)) return
     if (caughtUp) {
@@ -267,7 +248,6 @@ export class Subscription<T extends object> {
       this.#state = { kind: 'reconciling', session, cause: this.isSyncing ? 'snapshot' : 'resync' }
     }
     this.#progressed(session)
-    if (this.#isCurrent(session)) this.#listener.proved()
   }
 
   /** Ends the catching up once nothing is lost any more; until then the restorer works. */
@@ -276,10 +256,10 @@ export class Subscription<T extends object> {
     if (!('session' in state) || state.session !== session) return
     if (state.kind === 'reconciling' && this.replica.lost.size === 0) {
       this.#state = { kind: 'live', session }
-      this.#reason = null
-      this.#show('live')
+      this.#freshness.become('live')
       this.#listener.ready({ cause: state.cause, size: this.replica.items.size, ...this.replica.lost.takeReport() })
     } else if (state.kind === 'reconciling' || state.kind === 'live') session.restorer.start()
+    if (this.#isCurrent(session)) this.#listener.progressed()
   }
 
   /** Takes the store's word: a snapshot tells what it has instead. */
@@ -296,16 +276,12 @@ export class Subscription<T extends object> {
     const isTooMuch = error.code === 'LIMIT_EXCEEDED'
     this.#beginAfter(isTooMuch ? this.#settings.livenessTimeout : backoff(firstBackoff, this.#failures++))
     this.replica.outOfTouch()
-    this.#reason = error
+    this.#freshness.failed(error)
     if (wasLive) {
-      this.#show('stale')
+      this.#freshness.become('stale')
       this.#listener.stale(error)
     } else if ((isTooMuch || isPermanent(error)) && this.isSyncing) this.#listener.refused(error)
     else this.#listener.report(error)
-  }
-
-  #show(state: FreshnessState): void {
-    this.#shown = { state, since: Date.now() }
   }
 }
 

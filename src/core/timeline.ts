@@ -9,6 +9,8 @@ const nowhere: Revision = { epoch: '', n: 0 }
 export interface Turn {
   /** It is not the history that was known: some of what is known may be lost. */
   readonly isOther: boolean
+  /** The history that was known before. */
+  readonly former: readonly Epoch[]
   /**
    * Set if the store lost its end: everything was known until `at`, and the store has the history up to `common`. An item from
    * there that is not held was gone by `at`.
@@ -58,14 +60,15 @@ export class Timeline {
   /** A session begins. `isWhole`: nothing is lost at the moment. */
   begin(history: readonly Epoch[], isWhole: boolean): Turn {
     const cursor = this.#cursor
-    const isOther = !isSameHistory(history, this.#history) || this.#newestEpoch > this.epoch
+    const former = this.#history
+    const isOther = !isSameHistory(history, former) || this.#newestEpoch > this.epoch
     const common = cursor && lastCommon(history, this.#followed, cursor.n)
     const base = common ?? nowhere
     if (isWhole || base.n < this.#base.n) this.#base = base
     this.#history = history
     this.#newestEpoch = currentEpoch(history).id
     const lostItsEnd = cursor !== null && common !== null && !contains(history, cursor)
-    return { isOther, gone: lostItsEnd ? { at: cursor, common: common.n } : null }
+    return { isOther, former, gone: lostItsEnd ? { at: cursor, common: common.n } : null }
   }
 
   /** Everything up to the cursor is known. */

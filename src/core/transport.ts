@@ -50,8 +50,8 @@ export interface Transport {
    * Has the store accept the writes and notify the watchers. Queues nothing: one call is one attempt. Resolves to one
    * outcome per write once the store has answered for all of them. Rejects with a retryable error (`DISCONNECTED`) if the outcome
    * is unknown, or if the store cannot accept now (then `stored` is `'no'`): the core hands over the same batch again, with the same
-   * writer and sequence, and the store must not accept it twice. Any other rejection is final. A batch with a lower sequence
-   * than one already accepted from that writer must be refused with `STORE_REFUSED`, `stored: 'no'`.
+   * writer and sequence, and the store must not accept it twice. Any other rejection is final. A writer belongs to one
+   * process: a transport that has accepted a batch of it must refuse one with a lower sequence, with `STORE_REFUSED`, `stored: 'no'`.
    */
   write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]>
 
@@ -59,14 +59,15 @@ export interface Transport {
    * Puts back what the store lost. Each entry is accepted if the store knows nothing newer of its key (see {@link Merged}); it
    * keeps its revision and takes a new place. `base` is the last place of the store's own history up to which the replica had followed: if the
    * store knows nothing of a key, but has forgotten tombstones placed after `base`, the entry is refused, since it may have been deleted.
-   * Entries older than the last clear are refused. Watchers are notified. At most {@link mergeLimit} entries; each key once. Safe to repeat.
+   * Entries older than the last clear are refused. Watchers are notified. At most {@link mergeLimit} entries, of as many bytes as a
+   * batch; each key once. Safe to repeat.
    */
   merge(id: CollectionId, base: Revision, entries: readonly Entry[]): Promise<readonly Merged[]>
 
   /**
    * Begins one unbroken session of following a collection. `from` is the last cursor of the replica, or null to be told
    * everything. The session calls `begin` once, then `entries`, then `live`; from then on `entries` and `live` as they come. As soon
-   * as the transport cannot vouch that nothing is missing (link down, gap, subscription lost, another epoch), it calls
+   * as the transport cannot be sure that nothing is missing (link down, gap, subscription lost, another epoch), it calls
    * `stale` and the session is over; the core begins another. Only called while the link is up.
    */
   watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch
@@ -86,7 +87,7 @@ export interface Transport {
 
 /** The most writes in a batch: a longer one would hold up the store for others. */
 export const batchLimit = 1000
-/** The most bytes (JSON text and keys) in a batch, unless it has one write. */
+/** The most bytes (JSON text and keys) in a batch or a merge, unless it has one write or entry. */
 export const batchBytesLimit = 1024 * 1024
 /** The most entries in a merge. */
 export const mergeLimit = 500
@@ -136,7 +137,10 @@ export interface Entry extends Revision {
    * decoded, or should hold an item and does not (`isLost`).
    */
   readonly item: unknown
-  /** Remaining time of an item, counted from the call; null if it does not expire. */
+  /**
+   * Remaining time of an item, counted from the call; null if it does not expire. A notification that was under way for longer than
+   * the ttl has an item whose time is over: a newer one may follow.
+   */
   readonly leftMs: number | null
   /** Of a tombstone. */
   readonly cause?: Gone | undefined
@@ -176,7 +180,7 @@ export interface Batch {
   readonly sequence: number
   /** At most {@link batchLimit}. A clear is always alone. */
   readonly writes: readonly Write[]
-  /** If one condition fails, nothing is written, and watchers are told all of it in one atomic `entries`. Each key at most once. */
+  /** If one condition fails, nothing is written. Otherwise all is written, and watchers are told it in one atomic `entries`. Each key at most once. */
   readonly isAtomic?: true
 }
 
@@ -209,7 +213,7 @@ export type Outcome = Accepted | Conflict | Aborted | Refused
 
 /**
  * Accepted. The revision is the write's own; for a clear, everything placed there or before is gone. A delete that found
- * nothing names any place as of which the key was absent, and `cause` says how it went, if known.
+ * nothing has any place at which the key was already absent, and `cause` says whether it was deleted or expired, if known.
  */
 export interface Accepted extends Revision {
   /** The store had an item under this key. Exact for deletes; a store may say false for sets. */

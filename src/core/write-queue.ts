@@ -28,8 +28,6 @@ export interface WriteTarget {
   readonly id: CollectionId
   /** Told of accepted writes before their callers: of one, or of all of a transaction. */
   accepted(writes: readonly Write[], accepted: readonly Accepted[]): void
-  /** Whether writes are waiting or in flight; called when that changes. */
-  busy(isBusy: boolean): void
 }
 
 /** A batch that was handed over. `isUncertain`: an attempt may have been accepted although no answer came. */
@@ -141,13 +139,11 @@ export class WriteQueue {
   #open(target: WriteTarget): Lane {
     const lane: Lane = { target, state: { kind: 'idle' }, waiting: new WaitingWrites(this.#limits, this.#isUp) }
     this.#lanes.set(target, lane)
-    target.busy(true)
     return lane
   }
 
   #endIfIdle(lane: Lane): void {
     if (lane.state.kind !== 'idle' || lane.waiting.length > 0 || !this.#lanes.delete(lane.target)) return
-    lane.target.busy(false)
     if (this.#lanes.size > 0) return
     if (this.#timer !== undefined) this.#transport.clock.clearTimeout(this.#timer)
     this.#timer = undefined

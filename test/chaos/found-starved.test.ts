@@ -20,7 +20,7 @@ test('K4 own writes that are answered out of another epoch do not end a session 
       changed: ({ kind, key }) => log.push(`${kind} ${key}`),
       report: ({ code }) => log.push(`report ${code}`),
       ready: ({ cause }) => log.push(`ready ${cause}`),
-      proved: () => {},
+      progressed: () => {},
       stale: ({ code }) => log.push(`stale ${code}`),
       refused: ({ code }) => log.push(`refused ${code}`),
     },

@@ -266,6 +266,9 @@ const rows: Row[] = [
   ],
 ]
 
+/** The titles of the calls that write. */
+const writing = /^(set|delete|clear|update|patch|increment|touch|setMany|replaceAll|transaction)\b/
+
 const codeOf = (error: unknown) => (error instanceof MemisError ? error.code : (error as Error)?.constructor?.name)
 
 /** What came of a call, thrown or rejected; undefined where it was taken. */
@@ -309,6 +312,7 @@ for (const [what, code, call] of rows) {
       const error = await refused
       assert.ok(error !== undefined, 'it was accepted')
       assert.equal(codeOf(error), code, String((error as Error)?.stack))
+      if (code !== 'TypeError' && writing.test(what)) assert.equal((error as MemisError).stored, 'no')
       const { message } = error as Error
       assert.ok(message.length < 400 && !isHarmful(message), JSON.stringify(message))
       await hub.idle()

@@ -47,6 +47,18 @@ test('K8 connect is refused by a fault that does not pass, until that has passed
   await client.connect()
 })
 
+test('W5 a fault of the link says nothing of what is stored; each write that it refuses does', async () => {
+  const { client, transport } = new FakeClient({ up: false })
+  const [waiting, write] = [client.connect(), client.database('db').collection<object>('things').set('a', {})]
+  transport.host.down(unauthorized().with({ stored: 'no' }))
+  const stored = (promise: Promise<void>) =>
+    promise.then(
+      () => assert.fail('it was accepted'),
+      (error: MemisError) => error.stored,
+    )
+  assert.deepEqual(await Promise.all([waiting, client.connect(), write].map(stored)), [undefined, undefined, 'no'])
+})
+
 test('W7 connect is refused by close', async () => {
   const { client } = new FakeClient({ up: false })
   const waiting = client.connect()

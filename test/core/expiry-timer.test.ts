@@ -93,6 +93,20 @@ test('X3 an entry whose time is over is so though its timer has not fired', () =
   assert.equal(timer.isOver(entry), true, 'a process without sockets has nothing to read')
 })
 
+test('E7 an entry that arrives when its time is over waits for the sockets: a newer one may follow', () => {
+  const { clock, timer, put, expired } = make(new SocketClock())
+  const late = put('renewed', -500)
+  put('gone', 0)
+  clock.advance(100)
+  assert.equal(timer.isOver(late), false)
+  assert.deepEqual(expired(), [])
+  timer.put(late, 1000)
+  clock.inputRead()
+  assert.deepEqual(expired(), ['gone'])
+  clock.advance(1000)
+  assert.deepEqual(expired(), ['renewed'])
+})
+
 // Slices
 
 test('X5 a hundred thousand that are due at once expire in slices of 10 ms', () => {

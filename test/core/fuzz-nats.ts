@@ -51,8 +51,9 @@ interface Message {
 
 const read = ({ seq, head, text }: Message) => {
   const [hdrs, data] = [Buffer.from(head, 'latin1').toString('base64'), Buffer.from(text).toString('base64')]
-  const stored = decodeStored({ seq, time: '2026-01-02T03:04:05Z', hdrs, data }, () => 100)
-  return entryOf('k', stored, history, Infinity)
+  const time = '2026-01-02T03:04:05Z'
+  const stored = decodeStored({ seq, time, hdrs, data })
+  return entryOf('k', stored, { history, maxAge: Infinity }, Date.parse(time) + 100)
 }
 
 const message: Target = {

@@ -95,9 +95,10 @@ const bookkeeping: Target = {
       const found = parseCurrent(text)
       if (found !== null) assert.ok(Number.isSafeInteger(found.floor) && found.id !== '')
     }
-    for (const { id, floor } of parseEpochs(list)) assert.ok(id !== '' && Number.isSafeInteger(floor) && floor >= 0)
+    const before = { id: 'f', floor: 99 }
+    for (const { id, floor } of parseEpochs(list, before)) assert.ok(id < before.id && floor >= 0 && floor <= 99)
   },
-  good: () => assertSame(parseEpochs(''), []),
+  good: () => assertSame(parseEpochs(`${id}:6`, { id: 'f', floor: 6 }), [{ id, floor: 6 }]),
 }
 
 const head = ['6', `${id} 6 s`, '', '9', 'sign', '2', '9', '0']

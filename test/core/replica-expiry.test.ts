@@ -25,6 +25,17 @@ test('X1 an item expires by itself, not a moment early', () => {
   assert.equal(bench.clock.pending, 0)
 })
 
+test('C1 nobody is told of more time than an item was given', () => {
+  for (const fraction of [0, 0.1, 0.5, 0.9]) {
+    const bench = liveWith({})
+    bench.clock.pass(fraction)
+    bench.tell(entry('a', 1, {}, { leftMs: 600 }))
+    assert.equal(bench.replica.describe('a')?.leftMs, 600)
+    bench.clock.pass(599.9)
+    assert.equal(bench.replica.describe('a')?.leftMs, 1)
+  }
+})
+
 test('X1 a timer that fires early does not expire early', () => {
   const bench = liveWith({})
   const { clock } = bench

@@ -246,6 +246,13 @@ test('K7 an item that was given up comes back if another replica restores it aft
   assert.deepEqual(bench.revisions(), ['set a e1.5'])
 })
 
+test('K7 the store knows that it should have this version, and does not take it back: the item is deleted', () => {
+  const bench = caughtUpAfterLoss()
+  bench.merge('a', { current: missing('a', 5) })
+  assert.deepEqual(bench.causes(), ['delete a resync'])
+  assert.deepEqual(bench.replica.lost.takeReport(), { lost: 2, restored: 0 })
+})
+
 test('K7 an answer about something that has changed meanwhile decides nothing', () => {
   const bench = caughtUpAfterLoss()
   const [a, b] = [bench.replica.restorable('a'), bench.replica.restorable('b')]
@@ -393,6 +400,16 @@ test('K7 what the store should have and does not, while it is live, is to be res
   assert.deepEqual(bench.lostKeys, [])
 })
 
+test('W3 an own write that the store should have and does not, by the time of its answer, counts and is restored', () => {
+  const bench = liveWith({ a: { v: 'older' } })
+  bench.begin('delta')
+  bench.tell(missing('a', 2))
+  bench.live(2)
+  bench.acceptSet('a', 'own', 2)
+  assert.deepEqual(bench.contents, { a: { v: 'own' } })
+  assert.equal(bench.lost('a'), 'item e1.2')
+})
+
 // Clears
 
 test('K7 an own clear ends what is lost: nothing is restored after it, nor what the store had from before', () => {
@@ -485,6 +502,46 @@ test('K7 who does not restore any more asks for a snapshot, and takes what that 
   assert.deepEqual(bench.events(), ['set a'])
   assert.deepEqual(bench.lostKeys, [])
   assert.equal(bench.begin('delta', forked, { restores: false }), true, 'nothing is lost any more')
+})
+
+test('K7 an item that expires while the snapshot is told is not restored by a replica that believes the store', () => {
+  for (const isOverdue of [false, true]) {
+    const bench = afterLoss({ restores: false, leftMs: 100 })
+    if (isOverdue) bench.clock.pass(100)
+    else bench.clock.advance(100)
+    bench.tell(old)
+    bench.live('e2.2')
+    assert.deepEqual(bench.events(), ['expire a'])
+    assert.deepEqual(bench.lostKeys, [])
+  }
+})
+
+test('K1 an own write that was answered out of an epoch before a session told of it is not lost', () => {
+  for (const restores of [true, false]) {
+    const bench = liveWith({ c: { v: 1 } })
+    // The clock of a store that was emptied is behind: its new epoch sorts before the one that is known.
+    bench.acceptSet('a', 'own', 'd1.2')
+    bench.acceptDelete('b', 'd1.4')
+    bench.acceptSet('d', 'own', 'd1.5')
+    bench.emitted()
+    bench.begin('snapshot', { d1: 0 }, { restores })
+    // The snapshot was read before those writes.
+    bench.tell(entry('a', 'd1.1', { v: 'older' }), entry('b', 'd1.3', { v: 'older' }))
+    bench.live('d1.3')
+    const own = { a: { v: 'own' }, d: { v: 'own' } }
+    assert.deepEqual(bench.contents, restores ? { ...own, c: { v: 1 } } : own)
+    assert.deepEqual(bench.causes(), restores ? [] : ['delete c resync'])
+    assert.deepEqual(bench.lostKeys, restores ? ['c'] : [])
+    assert.deepEqual(bench.replica.lost.takeReport(), { lost: 1, restored: 0 })
+  }
+})
+
+test('K7 what the store should have and does not stays lost in another history that has its place', () => {
+  const bench = liveWith({ a: { v: 'a' } })
+  bench.tell(missing('a', 1))
+  bench.begin('delta', { e1: 0, e2: 1 })
+  bench.live('e2.1')
+  assert.deepEqual(bench.lostKeys, ['a'])
 })
 
 test('K7 who restores needs no snapshot', () => {

@@ -67,6 +67,27 @@ test('K7 it is offered 500 at a time, each once, in an order of its own', async 
   assert.deepEqual(bench.log(), ['ready resync 1200, lost 1200, restored 1200'])
 })
 
+test('K7 a part has a megabyte at most, unless one entry alone has more', async () => {
+  const large = (key: string, n: number, length: number) => entry(key, n, { text: 'é'.repeat(length / 2) })
+  const bench = afterLoss([
+    ...Array.from({ length: 7 }, (_, i) => large(`key ${i}`, i + 1, 400_000)),
+    large('huge', 8, 3_000_000),
+    tombstone('gone', 9),
+  ])
+  for (let n = 1; bench.state !== 'live'; n += 3) await bench.transport.merging.accept(`e2.${n}`)
+  const { merges } = bench.transport
+  assert.deepEqual(merges.flatMap(({ keys }) => keys).sort(), [
+    'gone',
+    'huge',
+    ...Array.from({ length: 7 }, (_, i) => `key ${i}`),
+  ])
+  for (const { entries } of merges) {
+    const bytes = entries.reduce((sum, { item }) => sum + Buffer.byteLength(JSON.stringify(item)), 0)
+    assert.ok(entries.length === 1 || bytes <= 1024 * 1024, `${entries.length} entries have ${bytes} bytes`)
+  }
+  assert.ok(merges.length <= 6, 'two of the smaller ones fit')
+})
+
 test('K7 one part is in flight at a time', async () => {
   const bench = afterLoss(items(1200))
   bench.clock.advance(60_000)

@@ -57,7 +57,6 @@ class World {
   readonly clock = this.transport.clock
   readonly #queue = new WriteQueue(this.transport, options)
   readonly #targets = new Map<string, WriteTarget>()
-  readonly #busy = new Map<string, boolean>()
   readonly #calls: Call[] = []
   readonly #byWrite = new Map<Write, Call>()
   /** Calls of the transport that it has not answered. */
@@ -79,10 +78,6 @@ class World {
         id: { ...things, collection },
         accepted: (writes) =>
           this.#note(() => assert.notEqual(this.#callOf(writes[0]).settled, 'accepted', 'told first')),
-        busy: (isBusy) => {
-          this.#note(() => assert.notEqual(isBusy, this.#busy.get(collection) ?? false))
-          this.#busy.set(collection, isBusy)
-        },
       })
     }
     this.transport.write = (id, batch) => {
@@ -178,7 +173,6 @@ class World {
     await closing
     for (const call of this.#calls) assert.ok(call.settled, `${show(call)} has settled`)
     assert.equal(this.clock.pending, 0, 'no timer is left')
-    assert.ok(![...this.#busy.values()].includes(true))
     const sent = this.#last.size
     for (const open of this.#open.splice(0)) await open.accept()
     assert.equal(this.#last.size, sent)
@@ -203,9 +197,6 @@ class World {
       if (call.settled === null) assert.ok(now <= call.deadline + latest, `${show(call)} is overdue`)
     }
     assert.ok(this.clock.pending <= 3, 'a timer for the deadlines, and one a lane')
-    for (const lane of this.#targets.keys()) {
-      if (this.#calls.some((call) => call.lane === lane && call.settled === null)) assert.ok(this.#busy.get(lane))
-    }
   }
 
   #note(check: () => void): void {

@@ -14,6 +14,7 @@ export interface NatsStore extends Store {
   readonly server: Server
   readonly proxies: Map<Transport, TcpProxy>
   isCut: boolean
+  isBehind: boolean
 }
 
 async function withRaw<R>({ server }: NatsStore, call: (raw: Raw) => Promise<R>): Promise<R> {
@@ -29,6 +30,23 @@ async function replaceFiles({ server }: NatsStore, copy?: string): Promise<void>
   await server.restart()
 }
 
+const hour = 3_600_000
+
+/** All times that the server tells are an hour earlier from now on: its clock is the machine's, which must not be changed. */
+function setBack(proxy: TcpProxy): void {
+  const text = /"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=\.\d+Z")/g
+  const nanoseconds = /(?<=\$JS\.ACK(?:\.[^. ]+){2}(?:\.\d+){3}\.)\d{13}/g
+  // Nothing is lost, but what passes is changed.
+  proxy.loseNext((chunk) => {
+    const before = chunk.toString('latin1')
+    const after = before
+      .replace(text, (time) => `"${new Date(Date.parse(`${time.slice(1)}Z`) - hour).toISOString().slice(0, 19)}`)
+      .replace(nanoseconds, (ms) => String(Number(ms) - hour))
+    if (after !== before) chunk.write(after, 'latin1')
+    return false
+  })
+}
+
 export const nats: Pick<ConformanceOptions<NatsStore>, 'setup' | 'hooks' | 'lacks'> = {
   lacks: natsTransport({}).lacks,
   async setup() {
@@ -38,9 +56,11 @@ export const nats: Pick<ConformanceOptions<NatsStore>, 'setup' | 'hooks' | 'lack
       server,
       proxies,
       isCut: false,
+      isBehind: false,
       async transport() {
         const proxy = await startProxy(server.port)
         if (store.isCut) proxy.cut()
+        if (store.isBehind) setBack(proxy)
         const transport = natsTransport({ url: `nats://127.0.0.1:${proxy.port}` })
         proxies.set(transport, proxy)
         return transport
@@ -64,7 +84,15 @@ export const nats: Pick<ConformanceOptions<NatsStore>, 'setup' | 'hooks' | 'lack
       store.isCut = false
       await Promise.all([...store.proxies.values()].map((proxy) => proxy.heal()))
     },
+    // A delivery of the transport's consumer.
+    dropNotification: ({ proxies }, transport) =>
+      proxies.get(transport)?.loseNext((chunk) => /^H?MSG \$KV\./.test(chunk.toString('latin1', 0, 12))),
     lose: (store) => replaceFiles(store),
+    async loseWithClockBehind(store) {
+      store.isBehind = true
+      for (const proxy of store.proxies.values()) setBack(proxy)
+      await replaceFiles(store)
+    },
     async backUp(store) {
       const { server } = store
       const copy = `${join(server.dir, 'jetstream')}.${Math.random()}`

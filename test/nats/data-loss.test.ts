@@ -236,6 +236,37 @@ test('an own item expires while the replica is away, and leaves no mark: nothing
   await connection.close()
 })
 
+test('a backup is restored, in which an older version of an item expires at once: the newer one, which was lost, is put back', async () => {
+  await using scene = await Scene.set(10)
+  const [first] = scene.collections as [Collection<Item>]
+  for (let n = 0; n < 5; n++) await first.set(`lease ${n}`, { n: 1 }, 8)
+  const expires = awake() + 8000
+  await until('all hold all', () => scene.collections.every((each) => each.has('lease 4')))
+  await scene.backUp()
+  assert.ok(awake() < expires, 'the machine is too slow for this test')
+  for (let n = 0; n < 5; n++) await first.set(`lease ${n}`, { n: 2 }, n % 2 === 0 ? 3600 : undefined)
+  // These expire soon after the return.
+  for (let n = 0; n < 5; n++) await first.set(`brief ${n}`, { n: 2 }, Math.max(1, (expires - awake()) / 1000 + 3))
+  await until('all hold all', () => scene.collections.every((each) => each.has('brief 4')))
+  await scene.server.kill()
+  await until('the time of the older versions is over', () => awake() > expires + 500)
+  await scene.restoreBackUp()
+  const from = awake()
+  await scene.equal(from)
+  for (const each of scene.collections)
+    for (let n = 0; n < 5; n++) assert.deepStrictEqual(each.get(`lease ${n}`), { n: 2 }, `lease ${n}`)
+  await using raw = await Raw.connect(scene.server.url)
+  // Items that were put back stay in the store a little longer.
+  await until('replicas and the store are rid of what expired', async () => {
+    const contents = [await readStore(raw, 'items'), ...scene.collections]
+    return contents.every(({ size }) => size === 11 + 5)
+  })
+  const took = await scene.equal(from)
+  note(`NATS, a backup restored in which items expire at once: equal for good after ${took.toFixed(0)} ms`)
+  for (let n = 0; n < 5; n++) assert.deepStrictEqual((await readStore(raw, 'items')).get(`lease ${n}`), { n: 2 })
+  assert.ok(took < 9000, `${took} ms; on an idle machine it is about 5 s`)
+})
+
 for (const [more, what] of [
   [0, 'nobody has written since'],
   [7, 'fewer writes were made since than were lost'],

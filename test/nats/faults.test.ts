@@ -171,6 +171,43 @@ test('consumers deleted on the server while nothing is written: replicas stay li
   for (const replica of scene.collections) assert.ok(replica.has('late'))
 })
 
+test('a consumer that is deleted before it has delivered what was there: another one is made', async () => {
+  await using site = await natsSite()
+  await using writer = site.client()
+  await writer.database('test').collection<object>('items').set('k', { n: 1 })
+  const connection = await connect({ servers: site.server.url })
+  const subscribe = connection.subscribe.bind(connection)
+  let deleted: Promise<unknown> | undefined
+  connection.subscribe = (subject, options) =>
+    subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        // The first delivery never arrives, and nothing comes after it.
+        if (message.subject.startsWith('$KV.')) {
+          deleted ??= site.raw
+            .consumers()
+            .then(([consumer]) => site.raw.ask(`CONSUMER.DELETE.KV_memis-test.${consumer?.name}`))
+          if (!isHealed) return
+        }
+        options?.callback?.(error, message)
+      },
+    })
+  let isHealed = false
+  const client = createClient({ transport: 'nats', connection, livenessTimeout, auditInterval: 200 })
+  const items = client.database('test').collection<object>('items')
+  const subscribed = items.subscribe()
+  await until('it is deleted', () => deleted !== undefined)
+  await deleted
+  isHealed = true
+  const from = awake()
+  await subscribed
+  const took = awake() - from
+  assert.deepStrictEqual([...items], [['k', { n: 1 }]])
+  assert.ok(took <= livenessTimeout + slack, `live after ${took} ms`)
+  await client.close()
+  await connection.close()
+})
+
 test('kill -9 and restart with its data, three times, during writes: nothing is lost', async () => {
   await using site = await natsSite()
   await using scene = await Scene.set(site)

@@ -207,6 +207,37 @@ test('sets of a key are published as one; if that is refused, the one before it 
   await connection.close()
 })
 
+test('some writes of a batch are accepted, and the others never reach JetStream: none is refused as not stored', async () => {
+  await using site = await natsSite()
+  const connection = await connect({ servers: site.server.url })
+  await using client = createClient({ transport: 'nats', connection, writeTimeout: 1500 })
+  new Complaints(client)
+  const publish = connection.publish.bind(connection)
+  // Nobody takes the subject, as while the stream's leader changes: the server answers that at once.
+  const unheard = new Set<string | undefined>()
+  connection.publish = (subject, payload, options) => {
+    if (!subject.endsWith('.x')) return publish(subject, payload, options)
+    unheard.add(options?.reply)
+    publish('nobody', payload, options)
+  }
+  const items = client.database('test').collection<object>('items')
+  await items.set('first', {})
+  const accepted = items.set('k', { n: 1 })
+  const errors = await Promise.all([accepted, items.set('x', {})].map((call) => rejection(call)))
+  assert.ok(unheard.size > 1, 'the batch was sent again')
+  assert.deepStrictEqual((await readStore(site.raw, 'items')).get('k'), { n: 1 })
+  assert.deepStrictEqual(
+    errors.map(({ code, stored }) => [code, stored]),
+    [
+      ['WRITE_TIMEOUT', 'unknown'],
+      ['WRITE_TIMEOUT', 'unknown'],
+    ],
+  )
+  assert.strictEqual((await rejection(items.set('x', {}))).stored, 'no')
+  await client.close()
+  await connection.close()
+})
+
 /** A client that is connected by a proxy, and another one, both with a replica. */
 class Stage implements AsyncDisposable {
   readonly clients: Client[] = []

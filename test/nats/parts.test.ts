@@ -3,6 +3,7 @@ import assert from 'node:assert'
 import { suite } from 'uvu'
 import type { Entry } from '../../src/core/transport'
 import { Attempts } from '../../src/transports/nats/attempts'
+import type { Question } from '../../src/transports/nats/bucket'
 import { decodeDelivery, decodeHeaders, entryOf, type Facts, readHeaders } from '../../src/transports/nats/decode'
 import { beganAt, decodeEpochs, epochOf, fork, isCredible, nextEpoch, rename } from '../../src/transports/nats/epochs'
 import { Groups } from '../../src/transports/nats/groups'
@@ -62,12 +63,14 @@ const history = [
   { id: '2025-01-01T00:00:00.000000000Z', floor: 0 },
   { id: '2025-01-02T00:00:00.000000000Z~abcd', floor: 10 },
 ]
+const stream = { history, maxAge: Infinity }
+const now = Date.UTC(2025, 0, 3)
 const [first, second] = history.map(({ id }) => id) as [string, string]
 
 test('a revision in a header counts only if it is older than the place', () => {
   const at = (n: number, revision: string) => {
     const facts = readHeaders([['Memis-Revision', [revision]]])
-    const { epoch, n: number, place } = entryOf('k', { n, age: 0, facts, text: () => '{}' }, history, Infinity)
+    const { epoch, n: number, place } = entryOf('k', { n, time: now, facts, text: () => '{}' }, stream, now)
     return [epoch, number, place?.n]
   }
   assert.deepStrictEqual(at(20, `${first}.5`), [first, 5, 20])
@@ -82,14 +85,27 @@ test('an item whose time is over is a tombstone with its own revision', () => {
     ['Memis-Revision', [`${first}.5`]],
     ['Memis-TTL', ['100']],
   ])
-  const entry = entryOf('k', { n: 20, age: 100, facts, text: () => '{}' }, history, Infinity)
+  const entry = entryOf('k', { n: 20, time: now - 100, facts, text: () => '{}' }, stream, now)
   assert.deepStrictEqual([entry.item, entry.cause, entry.epoch, entry.n], [null, 'expire', first, 5])
+})
+
+test('a marker of the server has the revision of what expired, if that was there when the epoch began', () => {
+  const began = Date.UTC(2025, 0, 2)
+  const at = (n: number, time: number, header = 'Nats-Marker-Reason') => {
+    const facts = readHeaders([[header, ['MaxAge']]])
+    const { epoch, n: number, place } = entryOf('k', { n, time, facts, text: () => '' }, stream, now)
+    return [epoch, number, place?.n]
+  }
+  // Before another epoch was begun, and shortly after.
+  for (const time of [began - 100, began + 3900]) assert.deepStrictEqual(at(20, time), [first, 10, 20])
+  assert.deepStrictEqual(at(20, began + 4000), [second, 20, undefined], 'later, it may be of any version')
+  assert.deepStrictEqual(at(5, began - 100), [first, 5, undefined], 'nothing was lost before')
+  assert.deepStrictEqual(at(20, began, 'KV-Operation'), [second, 20, undefined], 'a delete')
 })
 
 test('epochs sort by time; the next one sorts after any that is known, and names the time', () => {
   assert.strictEqual(epochOf('2025-01-01T00:00:00.5Z'), '2025-01-01T00:00:00.500000000Z')
   assert.strictEqual(epochOf('2025-01-01T00:00:00Z'), first)
-  const now = Date.UTC(2025, 0, 3)
   assert.ok(nextEpoch(second, now) > second)
   assert.strictEqual(beganAt(nextEpoch(second, now)), now)
   for (const ahead of ['2025-01-03T20:00:00.000000000Z', '2025-01-03T20:00:00.999999999Z~zzzz~zzzz']) {
@@ -110,7 +126,6 @@ test('epochs sort by time; the next one sorts after any that is known, and names
 })
 
 test('the list of epochs: what was written is read, and nothing else', () => {
-  const now = Date.UTC(2025, 0, 3)
   const forked = fork(history, 15, now)
   assert.deepStrictEqual(decodeEpochs(JSON.stringify(forked), now), forked)
   assert.deepStrictEqual(
@@ -141,7 +156,7 @@ test('the list of epochs: what was written is read, and nothing else', () => {
 })
 
 const facts = (position = 0, size = 0) => ({ position, size }) as Facts
-const entry = (n: number) => ({ n }) as Entry
+const entry = (n: number, key = String(n)) => ({ n, key }) as Entry
 
 /** Tells messages `[n, position, size, pending]`, and returns what was told as one; what was told alone is a number. */
 function play(messages: readonly (readonly [n: number, position: number, size: number, pending: number])[]) {
@@ -214,33 +229,114 @@ test('a batch of which a part was replaced already is told with the replacement'
   )
 })
 
+test('a key that a torn batch and its replacement both name is told once, in its last state', () => {
+  const told: readonly Entry[][] = []
+  const groups = new Groups((list) => void (told as Entry[][]).push([...list]))
+  // The first of two was replaced; the second is, among what was known to follow.
+  groups.add(entry(9, 'b'), 9, 2, facts(2, 2))
+  groups.add(entry(12, 'b'), 12, 1, facts())
+  groups.add(entry(15, 'a'), 15, 0, facts())
+  assert.deepStrictEqual(told, [[entry(12, 'b'), entry(15, 'a')]])
+})
+
 test('under steady writes, a torn batch waits for what was there when it was delivered, and no longer', () => {
   const later = Array.from({ length: 10 }, (_, i) => [20 + 2 * i, 0, 0, 5] as const)
   const { told } = play([[8, 1, 3, 4], [10, 3, 3, 3], ...later])
   assert.deepStrictEqual(told.slice(0, 2), [[8, 10, 20, 22, 24], 26])
 })
 
-const message = (seq: number, time: number, id = '') => ({
-  seq,
-  time: new Date(time).toISOString(),
-  hdrs: Buffer.from(`NATS/1.0\r\nNats-Msg-Id: ${id}\r\n\r\n`).toString('base64'),
-})
+interface Kept {
+  readonly n: number
+  readonly time: number
+  readonly subject: string
+  readonly id?: string
+}
+
+/** A stream that keeps the last message of each subject. Messages with the same place: the last one counts. */
+function streamOf(messages: readonly Kept[]) {
+  const last = new Map(messages.map((each) => [each.subject, each]))
+  const kept = [...last.values()].sort((one, other) => one.n - other.n)
+  const asked: Question[] = []
+  const read = async (question: Question) => {
+    asked.push(question)
+    const found = kept.find(({ n, subject }) => {
+      if ('last_by_subj' in question) return subject === question.last_by_subj
+      return 'next_by_subj' in question ? n >= question.seq : n === question.seq
+    })
+    if (found === undefined) return undefined
+    const { n, time, id = '' } = found
+    const hdrs = Buffer.from(`NATS/1.0\r\nNats-Msg-Id: ${id}\r\n\r\n`).toString('base64')
+    return { seq: n, time: new Date(time).toISOString(), hdrs }
+  }
+  return { read, asked }
+}
+
+/** Messages `from` to `to`, each at its time, in as many subjects. */
+const line = (from: number, to: number, { late = 0, subjects = Infinity } = {}): Kept[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => {
+    const n = from + i
+    return { n, time: n * 1000 + late, subject: `${late > 0 ? 'new ' : ''}${n % subjects}` }
+  })
+
+/** After everything that was written before. */
+const late = 1e9
+
+function follow(messages: readonly Kept[]): Trail {
+  const trail = new Trail()
+  for (const { n, time, subject } of messages) trail.add({ n, time, subject })
+  return trail
+}
 
 test('a stream is recognised by messages that were told, or acknowledged', async () => {
-  const trail = new Trail()
-  for (let n = 1; n <= 100; n++) trail.add({ n, time: n * 1000 })
-  trail.add({ n: 101, id: 'own' })
-  const floor = (head: number, stored: (n: number) => ReturnType<typeof message> | undefined) =>
-    trail.floor(head, async (n) => stored(n))
-  const whole = (n: number) => message(n, n * 1000, n === 101 ? 'own' : '')
-  assert.strictEqual(await floor(101, whole), null, 'as it was')
-  assert.strictEqual(await floor(150, (n) => (n > 60 ? undefined : whole(n))), null, 'much was replaced')
-  assert.strictEqual(await floor(150, () => undefined), null, 'everything was replaced')
-  assert.strictEqual(await floor(60, whole), 60, 'it lost its end')
-  assert.strictEqual(await floor(150, (n) => (n === 101 ? message(n, 1, 'other') : whole(n))), 100, 'another message')
-  const other = await floor(150, (n) => (n > 60 ? message(n, n * 1000 + 500_000) : whole(n)))
-  assert.ok(other !== null && other <= 60 && other >= 1, `other messages from 61 on: ${other}`)
-  assert.strictEqual(await floor(150, (n) => message(n, n * 1000 + 500_000)), 0, 'all are others')
+  const trail = follow(line(1, 99))
+  trail.add({ n: 100, time: 100_000 })
+  trail.add({ n: 101, id: 'own', subject: 'own' })
+  const own = { n: 101, time: 101_000, subject: 'own', id: 'own' }
+  const floor = (head: number, ...messages: readonly Kept[]) => trail.floor(async () => head, streamOf(messages).read)
+  const whole = [...line(1, 100), own]
+  assert.strictEqual(await floor(101, ...whole), null, 'as it was')
+  const over = line(60, 100).map((each, i) => ({ ...each, n: 110 + i }))
+  assert.strictEqual(await floor(150, ...line(1, 59), ...over, { ...own, n: 150, id: 'x' }), null, 'much was replaced')
+  assert.strictEqual(await floor(60, ...line(1, 60)), 60, 'it lost its end')
+  assert.strictEqual(await floor(101, ...line(1, 100), { ...own, id: 'other' }), 100, 'another message')
+  assert.strictEqual(await floor(150, ...line(1, 60), ...line(61, 150, { late })), 60, 'other messages from 61 on')
+  assert.strictEqual(await floor(150, ...line(1, 150, { late })), 0, 'all are others')
+})
+
+test('what is delivered while the last place is asked for was not lost', async () => {
+  const trail = follow(line(1, 10))
+  const head = async () => {
+    trail.add({ n: 11, time: 11_000, subject: '11' })
+    return 10
+  }
+  assert.strictEqual(await trail.floor(head, streamOf(line(1, 11)).read), null)
+})
+
+test('most often one message is read to recognise a stream', async () => {
+  const { read, asked } = streamOf(line(1, 1000))
+  assert.strictEqual(await follow(line(1, 1000)).floor(async () => 2000, read), null)
+  assert.strictEqual(asked.length, 1)
+})
+
+test('a copy of any age is recognised, and its last place', async () => {
+  const before = line(1, 20_000)
+  const trail = follow(before)
+  for (const copied of [19_990, 19_000, 10_000, 200, 1]) {
+    const { read, asked } = streamOf([...before.slice(0, copied), ...line(copied + 1, 30_000, { late })])
+    assert.strictEqual(await trail.floor(async () => 30_000, read), copied)
+    assert.ok(asked.length < 600, `${asked.length} questions`)
+  }
+})
+
+test('a message is lost if an older one of its subject is there, whatever lies at its place', async () => {
+  // All subjects but one are written all the time: their places say nothing.
+  const busy = (from: number, to: number, late = 0) =>
+    line(from, to, { subjects: 3 }).map((each) => ({ ...each, time: each.time + late }))
+  const quiet = (n: number) => ({ n, time: n * 1000, subject: 'quiet' })
+  const trail = follow([...busy(1, 49), quiet(50), ...busy(51, 60)])
+  const floor = (n: number) => trail.floor(async () => 200, streamOf([quiet(n), ...busy(61, 200, late)]).read)
+  assert.strictEqual(await floor(50), null)
+  assert.strictEqual(await floor(30), 30)
 })
 
 test('attempts: a lower sequence is refused, the same one goes on, and silent writers are forgotten', () => {

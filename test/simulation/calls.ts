@@ -28,6 +28,8 @@ export interface Call extends CallFacts {
   /** The point in the ledger's order by which it had taken effect. */
   order: number | null
   existed: boolean
+  /** The keys under which it found nothing. */
+  readonly absent: Set<string>
   /** The revisions that it was accepted with, by key; '' for a clear. */
   readonly revisions: Map<string, Revision>
   /** What it was refused with: the error's `stored`. */
@@ -53,7 +55,15 @@ export class Calls {
     const id = ++this.#count
     const text = `${facts.follower}#${id} ${facts.text}`
     const nothingYet = { wasQueued: false, order: null, existed: false, refused: null, settled: 0 }
-    const call: Call = { ...facts, id, text, since: this.#time.now, ...nothingYet, revisions: new Map() }
+    const call: Call = {
+      ...facts,
+      id,
+      text,
+      since: this.#time.now,
+      ...nothingYet,
+      absent: new Set(),
+      revisions: new Map(),
+    }
     this.open.add(call)
     for (const key of call.keys ?? ['']) {
       const made = this.#madeOf(call, key)
@@ -77,8 +87,8 @@ export class Calls {
 
   /** Whether a delete of this follower found nothing, and was answered with that revision: it may be another write's. */
   foundNothing(follower: string, key: string, revision: Revision): boolean {
-    return (this.#made.get(`${follower}/${key}`) ?? []).some(({ existed, revisions }) => {
-      const answered = existed ? undefined : revisions.get(key)
+    return (this.#made.get(`${follower}/${key}`) ?? []).some(({ absent, revisions }) => {
+      const answered = absent.has(key) ? revisions.get(key) : undefined
       return answered !== undefined && compare(answered, revision) === 0
     })
   }

@@ -2,6 +2,7 @@
 import type { MemisError } from '../../src/core/errors'
 import type { Call } from './calls'
 import type { Follower } from './follower'
+import type { Taken } from './ledger'
 import type { Item, Operation } from './operations'
 import type { World } from './world'
 
@@ -95,18 +96,24 @@ export class Changer {
     const { collection, ledger, shadow, expected } = this.#follower
     const { order } = ledger
     const text = `replaceAll by ${[...items].map(([key, { v }]) => `${key}=${v}`)}`
-    const isThere = ([key, item]: [string, Item]) => shadow.get(key)?.v === item.v && shadow.get(key)?.t === item.t
-    const there = [...items].filter(isThere).length
+    const isSame = (key: string, other: Pick<Taken, 'v' | 't'> | undefined) =>
+      other?.v === items.get(key)?.v && other?.t === items.get(key)?.t
+    const expires = (key: string) => (collection.entry(key)?.expiresIn ?? null) !== null
+    // As the replica knows it, or the store.
+    const isKnown = (key: string) => expected !== 'idle' && isSame(key, shadow.get(key)) && !expires(key)
+    const isStored = (key: string) => isSame(key, ledger.item(key)) && ledger.item(key)?.deadline === Infinity
+    const there = new Set([...items.keys()].filter((key) => isKnown(key) || isStored(key)))
     const extra = [...shadow.keys()].filter((key) => !items.has(key))
     for (const { v } of items.values()) this.#world.operations.bringBack(v)
     this.#replacing++
     const promise = collection.replaceAll(items).finally(() => this.#replacing--)
-    this.#run({ key: null, text, taken: [] }, promise, ({ set, unchanged, deleted }) => {
+    this.#run({ key: null, text, taken: [] }, promise, ({ set, unchanged }) => {
       if (set + unchanged !== items.size) return false
       // A replica that is not live is caught up with before.
       if (expected !== 'live') return true
-      const areGone = extra.every((key) => ledger.explains(key, null, order))
-      return unchanged === there && deleted === extra.length && areGone
+      // What was as it should be may stay. All else is written: be it equal, it shall not expire any more.
+      const areWritten = [...items.keys()].every((key) => there.has(key) || ledger.writtenSince(key, order))
+      return areWritten && extra.every((key) => ledger.explains(key, null, order))
     })
   }
 

@@ -102,6 +102,8 @@ export async function cutDrill(world: World): Promise<void> {
   const actor = random.pick(writersOf(world))
   const key = random.pick(settings.keys)
   const follower = random.pick(actor.followers)
+  // The slow messages of the drill before hold up none of this one.
+  for (const { wire } of world.actors) wire.heal()
   follower.caller.set(key, world.operations.item(key), 5000)
   await world.pass(random.next() * settings.latency)
   actor.cut()
@@ -112,7 +114,7 @@ export async function cutDrill(world: World): Promise<void> {
   if (isRefused) await world.pass(settings.latency * 2 + 100)
   world.hub.refuseWrites(false)
   await converge(world, 20_000)
-  // The time that it took to get the answer counts.
+  // The time from the first attempt to the retry counts. An answer's own travel time is nobody's to know.
   const held = 1000 * (follower.collection.entry(key)?.expiresIn ?? 0)
   const left = (follower.ledger.item(key)?.deadline ?? Infinity) - world.time.now
   if (held > left + settings.latency + 1) follower.fail('X1', `${key} has ${held} ms, in the store ${left}`)

@@ -1,7 +1,8 @@
 /** One replica as its user sees it: its subscription, how fresh it says it is, and whether it is what the store holds. */
 import type { Collection } from '../../src/core/collection'
+import type { FreshnessState } from '../../src/core/freshness'
 import { decodeRevision, encodeRevision } from '../../src/core/history'
-import type { FreshnessState, ReadyInfo } from '../../src/core/subscription'
+import type { ReadyInfo } from '../../src/core/subscription'
 import type { CollectionId, Revision } from '../../src/core/transport'
 import type { Actor } from './actor'
 import { Caller } from './caller'

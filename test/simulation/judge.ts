@@ -149,6 +149,7 @@ export class Judge {
       if (call === undefined) return
       call.order = ledger.order
       call.existed = existed
+      if ('key' in write && !existed) call.absent.add(write.key)
       if (write.kind !== 'check') call.revisions.set(write.kind === 'clear' ? '' : write.key, revision)
     }
     if (write.kind === 'check') return took(false)

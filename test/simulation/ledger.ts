@@ -135,11 +135,6 @@ export class Ledger {
     return this.#list(key).some((taken) => taken.order >= order && taken.deadline <= limit)
   }
 
-  /** Whether the key once had these contents. */
-  had(key: string, v: number, t: number): boolean {
-    return this.#list(key).some((taken) => taken.v === v && taken.t === t)
-  }
-
   /** What happened to a key after that point. */
   since(key: string, point: number): Taken[] {
     return this.#list(key).filter(({ order }) => order > point)

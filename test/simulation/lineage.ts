@@ -11,7 +11,11 @@ export class Lineage {
 
   /** Takes a history of the store. */
   learn(history: readonly Epoch[]): void {
-    for (const { id } of history) if (!this.#ends.has(id)) this.#ends.set(id, Infinity)
+    for (const { id } of history) {
+      if (!this.#ends.has(id)) this.#ends.set(id, Infinity)
+      // A copy from before the epoch was renamed goes by its former id, and sorts by that.
+      this.#next.delete(id)
+    }
     for (const [id, end] of this.#ends) {
       const index = history.findIndex((epoch) => epoch.id === id)
       this.#ends.set(id, Math.min(end, index === -1 ? -1 : (history[index + 1]?.floor ?? Infinity)))

@@ -1,4 +1,5 @@
 /** Judges what the store answers to a merge. */
+import { compare } from '../../src/core/history'
 import type { Entry, Merged } from '../../src/core/transport'
 import type { News } from '../../src/transports/memory/store'
 import { type Ledger, noGroup, type Taken } from './ledger'
@@ -30,11 +31,13 @@ export function judgeMerge(
   if (offer !== null) return ['invented', `${text} is offered${offer}`]
   const goneAt = before === undefined || before.v === null ? (before?.at ?? -Infinity) : before.deadline
   const isKnown = time.now < goneAt + settings.retention
-  const age = isKnown && before !== undefined ? lineage.compare(before.revision, revision) : -1
+  // What was merged keeps the name that its epoch had when it was written, be it renamed since: it may sort by either.
+  const ages = isKnown && before !== undefined ? [lineage.compare(before.revision, revision)] : [-1]
+  if (isKnown && before?.how === 'merge') ages.push(compare(before.revision, revision))
   const afterClear = cleared === null ? -1 : lineage.compare(cleared, revision)
   if ('place' in answer) {
     if (afterClear > 0) return ['restore', `${text} was put back after a clear`]
-    if (age > 0) return ['restore', `${text} was put back over ${before?.v}`]
+    if (ages.every((age) => age > 0)) return ['restore', `${text} was put back over ${before?.v}`]
     const { n: place } = answer.place
     const t = item === null ? 0 : (item as Item).t
     const deadline = Math.ceil(time.now + (leftMs ?? Infinity))
@@ -43,7 +46,8 @@ export function judgeMerge(
   }
   // A clear that was answered by a former id of its epoch is not older than itself.
   const mayBeRefused =
-    afterClear >= 0 || !(isKnown ? age < 0 : before === undefined && settings.retention > longRetention)
+    afterClear >= 0 ||
+    !(isKnown ? ages.every((age) => age < 0) : before === undefined && settings.retention > longRetention)
   return mayBeRefused ? null : ['restore', `${text} was refused: ${JSON.stringify(answer)}`]
 }
 

@@ -1,6 +1,6 @@
 /** The events of one replica, replayed into a map: each is held against the replica, and against what really happened in the store. */
 import type { Change } from '../../src/core/contents'
-import { decodeRevision, encodeRevision } from '../../src/core/history'
+import { decodeRevision, encodeRevision, precedes } from '../../src/core/history'
 import type { Revision } from '../../src/core/transport'
 import type { Follower } from './follower'
 import type { Taken } from './ledger'
@@ -18,6 +18,8 @@ export class Replay {
   readonly #world: World
   readonly #follower: Follower
   readonly #newest = new Map<string, Revision>()
+  /** Keys that the store did not have when it was read: the same version may come back. */
+  readonly #goneByWord = new Set<string>()
   readonly #deadlines = new Map<string, Deadline>()
   /** The last clear of this user that was accepted. */
   #cleared: Revision | null = null
@@ -30,6 +32,7 @@ export class Replay {
   clear(): void {
     this.items.clear()
     this.#newest.clear()
+    this.#goneByWord.clear()
     this.#deadlines.clear()
     this.#cleared = null
   }
@@ -82,7 +85,7 @@ export class Replay {
     if (!this.items.has(key)) this.#fail('E2', `${kind} of ${key}, which was not there`)
     if (last !== this.items.get(key)) this.#fail('E1', `${kind} of ${key}: last is not what get gave`)
     if (kind === 'expire') this.#checkExpiry(key, last.v, change)
-    else if (!this.#mayBeDeleted(key)) this.#fail('false delete', `${key}=${last.v}`)
+    else if (!this.#mayBeDeleted(key, revision)) this.#fail('false delete', `${key}=${last.v}`)
     const taken = ledger.find(revision, key)
     const isOwn = this.#world.calls.foundNothing(name, key, revision)
     if (taken?.v === null && change.cause === 'live' && !isOwn) this.#checkGroup(taken)
@@ -134,24 +137,45 @@ export class Replay {
 
   /** Revisions of a key rise. Only where the store lost the newer one may its word count instead. */
   #rises(key: string, revision: Revision, isSet: boolean): void {
-    const { lineage } = this.#follower.ledger
+    const { ledger } = this.#follower
+    const { lineage } = ledger
+    const { isStrict } = this.#world
     const newest = this.#newest.get(key)
-    const isLost = !this.#world.isStrict && newest !== undefined && lineage.wasLost(newest)
-    // The store's word that it has nothing makes nothing newer: another replica may restore the item.
-    if (isSet || !isLost) this.#newest.set(key, revision)
+    const isLost = !isStrict && newest !== undefined && lineage.wasLost(newest)
+    // The store's word that it has nothing makes nothing newer, as of whatever place: another replica may restore an older item.
+    const isWord = !isSet && (isLost || (!isStrict && ledger.find(revision, key) === undefined))
+    const isBack = this.#goneByWord.has(key)
+    if (isWord) this.#goneByWord.add(key)
+    else {
+      this.#newest.set(key, revision)
+      this.#goneByWord.delete(key)
+    }
     if (newest === undefined || isLost) return
     const step = lineage.compare(newest, revision)
-    if (step < 0 || (step === 0 && (!isSet || this.#follower.ledger.wasEvicted(key, revision)))) return
+    // A replica that has not heard that an epoch was renamed goes by its former id.
+    if (step < 0 || precedes(newest, revision)) return
+    if (step === 0 && (!isSet || isBack || ledger.wasEvicted(key, revision))) return
     this.#fail('K1', `${key} went from ${encodeRevision(newest)} back to ${encodeRevision(revision)}`)
   }
 
   /** Somebody deleted it, as far as this replica can know; or the store lost it for good. */
-  #mayBeDeleted(key: string): boolean {
+  #mayBeDeleted(key: string, revision: Revision): boolean {
     const { ledger } = this.#follower
     const newest = this.#newest.get(key)
     const order = this.#orderOf(key)
-    if (!this.#world.isStrict || newest === undefined) return ledger.explains(key, null, order)
+    if (!this.#world.isStrict || newest === undefined) {
+      return ledger.explains(key, null, order) || this.#isLateDelete(key, revision)
+    }
     return ledger.wasDeletedAfter(key, newest) || ledger.hasExpired(key, order)
+  }
+
+  /**
+   * Its answer came after the store had lost it, and its revision sorts after what was written since: the clock of the store was
+   * behind, and nobody asked for a later epoch. The rule is that the newer revision counts, until a session tells what the store has.
+   */
+  #isLateDelete(key: string, revision: Revision): boolean {
+    const { lineage } = this.#follower.ledger
+    return lineage.wasLost(revision) && this.#follower.ledger.find(revision, key)?.v === null
   }
 
   /** C7: with one change of a transaction, all of it is there, or something newer. */

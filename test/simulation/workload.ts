@@ -105,7 +105,7 @@ export class Workload {
           [1, 'check'],
         ] as const)
         if (kind === 'check' || random.chance(0.3)) writes.check(key, this.#condition(follower, key))
-        if (kind === 'set') writes.set(key, operations.item(key), this.#ttlOrKeep ?? undefined)
+        if (kind === 'set') writes.set(key, operations.item(key), this.#ttlOfTransaction)
         if (kind === 'delete') writes.delete(key)
       }
     })
@@ -171,6 +171,12 @@ export class Workload {
 
   get #ttlOrKeep(): number | 'keep' | null {
     return this.#world.random.chance(0.3) ? 'keep' : this.#ttl
+  }
+
+  /** In seconds, as users give it. */
+  get #ttlOfTransaction(): number | 'keep' | undefined {
+    const ttl = this.#ttlOrKeep
+    return typeof ttl === 'number' ? ttl / 1000 : (ttl ?? undefined)
   }
 
   /** At its next event, a listener throws, rejects, writes, unsubscribes or closes the client. */

@@ -50,8 +50,6 @@ export class CallLog implements Caller {
 export class TargetLog implements WriteTarget {
   /** Each write or transaction that was accepted: `set a e1.1`. */
   readonly told: string[] = []
-  /** Each change of whether writes are waiting. */
-  readonly busyness: boolean[] = []
   /** Called in the midst of `accepted`. */
   onAccepted: () => void = () => {}
   readonly id
@@ -67,15 +65,6 @@ export class TargetLog implements WriteTarget {
     })
     this.told.push(words.join(', '))
     this.onAccepted()
-  }
-
-  busy(isBusy: boolean): void {
-    assert.notEqual(this.busyness.at(-1), isBusy, 'told of changes alone')
-    this.busyness.push(isBusy)
-  }
-
-  get isBusy(): boolean {
-    return this.busyness.at(-1) ?? false
   }
 }
 

@@ -19,7 +19,6 @@ export class SubscriptionBench {
   readonly subscription: Subscription<Item>
   /** Called with each line of the log, as a listener is. */
   told: (line: string) => void = () => {}
-  proofs = 0
   readonly #log: string[] = []
 
   /** The link is up, unless said otherwise. */
@@ -36,7 +35,7 @@ export class SubscriptionBench {
           this.#note(`ready ${cause} ${size}${lost > 0 ? `, lost ${lost}, restored ${restored}` : ''}`),
         stale: ({ code }) => this.#note(`stale ${code}`),
         refused: ({ code }) => this.#note(`refused ${code}`),
-        proved: () => this.proofs++,
+        progressed: () => {},
       },
     )
     if (up) this.subscription.linkUp()

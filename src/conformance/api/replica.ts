@@ -30,6 +30,8 @@ export class Replica {
   readonly events: Told[] = []
   readonly readies: ReadyInfo[] = []
   readonly stales: MemisError[] = []
+  /** Transactions are made: all that they change is there before the first of their events. */
+  seesTransactions = false
   /** The replica, as its events tell it. */
   readonly #replayed = new Map<string, Item>()
 
@@ -40,6 +42,8 @@ export class Replica {
     for (const event of ['set', 'expire', 'delete'] as const) {
       this.items.on(event, (key: string, item: Item, change: Change<Item>) => {
         this.#record({ event, key, item, change, at: performance.now() })
+        if (!this.seesTransactions) return this.#compareIfSmall(key)
+        return Promise.resolve().then(() => this.#compareIfSmall(key))
       })
     }
     this.items.on('ready', (info) => {
@@ -110,10 +114,12 @@ export class Replica {
       )
       this.#replayed.delete(key)
     }
-    // Large replicas are compared at every 'ready' only, or it would take a while.
+  }
+
+  /** Large replicas are compared at every 'ready' only, or it would take a while. */
+  #compareIfSmall(key: string): void {
     if (this.#replayed.size <= 100) this.#compare()
-    else
-      same(this.items.size, this.#replayed.size, `${event} ${key}: the size of the replica, and what its events give`)
+    else same(this.items.size, this.#replayed.size, `${key}: the size of the replica, and what its events give`)
   }
 
   #compare(): void {

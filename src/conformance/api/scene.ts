@@ -2,17 +2,20 @@
 import type { Client } from '../../core/client'
 import type { ErrorCode, MemisError } from '../../core/errors'
 import type { MemisOptions } from '../../core/options'
-import type { CollectionId } from '../../core/transport'
+import type { CollectionId, Transport } from '../../core/transport'
 import { createClient } from '../../create-client'
 import { must, same } from '../assert'
 import type { HookName, Hooks, Play, Store, Theatre } from '../suite'
 import { eventually, pause, within } from '../waiting'
+import { Interference } from './interference'
 import { collection, database, type Item, Replica } from './replica'
 
 export class Scene {
   readonly patience: number
   /** What the clients' `error` events told. */
   readonly errors: MemisError[] = []
+  /** See {@link Replica.seesTransactions}; set it before the replicas are made. */
+  seesTransactions = false
   readonly #play: Play
   readonly #clients: Client[] = []
   readonly #others: { readonly scene: Scene; readonly store: Store }[] = []
@@ -25,28 +28,32 @@ export class Scene {
   }
 
   async client(options?: MemisOptions): Promise<Client> {
-    return (await this.clientNotHeard(options)).on('error', (error) => void this.errors.push(error))
+    return this.#heard(await this.clientNotHeard(options))
   }
 
   /** A client that nobody listens to: not even for errors. */
-  async clientNotHeard(options: MemisOptions = {}): Promise<Client> {
-    const { store } = this.#play
-    const prefix = store.prefix === undefined ? {} : { prefix: store.prefix }
-    const client = createClient({ transport: await store.transport(), ...prefix, ...options })
-    this.#clients.push(client)
-    return client
+  async clientNotHeard(options?: MemisOptions): Promise<Client> {
+    return this.#make(await this.#play.store.transport(), options)
   }
 
   /** A replica in a client of its own, not subscribed yet. */
   async unsubscribed(options?: MemisOptions): Promise<Replica> {
-    return new Replica(await this.client(options))
+    return this.#replicaIn(await this.client(options))
   }
 
   /** A replica in a client of its own, subscribed. */
   async replica(options?: MemisOptions): Promise<Replica> {
     const replica = await this.unsubscribed(options)
-    await within(replica.items.subscribe(), this.patience, 'subscribe()')
+    await this.#subscribed(replica)
     return replica
+  }
+
+  /** A replica in a client of its own, subscribed, whose transport the case can interfere with. The hooks know nothing of that transport. */
+  async interfered(options?: MemisOptions): Promise<[Replica, Interference]> {
+    const transport = new Interference(await this.#play.store.transport())
+    const replica = this.#replicaIn(this.#heard(this.#make(transport, options)))
+    await this.#subscribed(replica)
+    return [replica, transport]
   }
 
   async two(options?: MemisOptions): Promise<[Replica, Replica]> {
@@ -164,6 +171,27 @@ export class Scene {
       Object.keys(errorCounts).length === 0 ? [] : [`client ${i + 1} counted ${JSON.stringify(errorCounts)}`],
     )
     return [...told, ...counted].join('\n')
+  }
+
+  #make(transport: Transport, options?: MemisOptions): Client {
+    const { prefix } = this.#play.store
+    const client = createClient({ transport, ...(prefix === undefined ? {} : { prefix }), ...options })
+    this.#clients.push(client)
+    return client
+  }
+
+  #replicaIn(client: Client): Replica {
+    const replica = new Replica(client)
+    replica.seesTransactions = this.seesTransactions
+    return replica
+  }
+
+  #heard(client: Client): Client {
+    return client.on('error', (error) => void this.errors.push(error))
+  }
+
+  async #subscribed({ items }: Replica): Promise<void> {
+    await within(items.subscribe(), this.patience, 'subscribe()')
   }
 
   async close(): Promise<void> {

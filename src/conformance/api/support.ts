@@ -23,6 +23,13 @@ export function observe<R>(promise: Promise<R>): Observed<R> {
   return observed
 }
 
+/** What goes on beside a case, and is awaited at its end: a case that fails before must not leave an unhandled rejection. */
+export function aside<R>(run: () => Promise<R>): Promise<R> {
+  const promise = run()
+  promise.catch(() => {})
+  return promise
+}
+
 /**
  * Plays what must happen within so many seconds. If it returns false, the machine stood still for longer than that: again,
  * with twice as many.

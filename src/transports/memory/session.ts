@@ -21,6 +21,10 @@ export class Session {
     this.#sink = sink
   }
 
+  get isOpening(): boolean {
+    return this.#state.is === 'opening'
+  }
+
   begin({ mode, history, head, entries }: Contents): void {
     if (this.#state.is !== 'opening') return
     const { early } = this.#state

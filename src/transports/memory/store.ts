@@ -116,8 +116,9 @@ export class StoredCollection {
     const isDelta = from !== null && from.n >= this.#entries.forgotten && contains(this.#history, from)
     const texts: string[] = []
     for (const stored of this.#entries.values()) {
-      // Only somebody who held something needs tombstones.
-      const isTold = isDelta ? stored.place > from.n : from !== null || stored.content.kind !== 'tombstone'
+      const { kind } = stored.content
+      // A reader that held something needs tombstones, and may hold what was evicted.
+      const isTold = isDelta ? stored.place > from.n || kind === 'lost' : from !== null || kind !== 'tombstone'
       if (isTold) texts.push(this.#text(stored))
     }
     const mode = isDelta ? 'delta' : 'snapshot'
@@ -199,10 +200,12 @@ export class StoredCollection {
   }
 
   #clear(changed: Stored[]): Outcome {
-    const items = [...this.#entries.values()].filter(({ content }) => content.kind === 'item')
+    // A replica may hold what was evicted: it has to hear that this is gone, too.
+    const known = [...this.#entries.values()].filter(({ content }) => content.kind !== 'tombstone')
+    const existed = known.some(({ content }) => content.kind === 'item')
     this.#cleared = ++this.#head
-    for (const { key } of items) changed.push(this.#entries.put(key, this.#head, deleted, Infinity))
-    return { ...this.at, existed: items.length > 0 }
+    for (const { key } of known) changed.push(this.#entries.put(key, this.#head, deleted, Infinity))
+    return { ...this.at, existed }
   }
 
   #take(write: KeyWrite, changed: Stored[]): Outcome {

@@ -150,6 +150,8 @@ export class MemoryTransport implements Transport, Link {
     this.#audit ??= this.clock.setTimeout(() => {
       this.#audit = undefined
       for (const session of [...this.#sessions]) session.audit()
+      // The contents that are on their way may have been read before the fault.
+      if ([...this.#sessions].some(({ isOpening }) => isOpening)) this.auditLater()
     }, this.#host.auditInterval)
   }
 

@@ -29,7 +29,6 @@ export async function writeAtomic(options: FlightOptions): Promise<readonly Outc
   const { scope, attempt, checkLast } = options
   const { bucket, names, state } = scope
   const writes = attempt.batch.writes as readonly KeyWrite[]
-  if (!state.isAtomic) throw lacking(names, 'an atomic batch', 'allow_atomic (of NATS 2.12)', '--allow-batch')
   for (let tries = 0; tries < mostTries; tries++) {
     const parts = await readParts(options)
     const acceptedAt = await findAccepted(options, parts)
@@ -42,6 +41,7 @@ export async function writeAtomic(options: FlightOptions): Promise<readonly Outc
     }
     if (conflicts.size > 0) return writes.map((_, i) => conflicts.get(i) ?? { aborted: true })
     if (writes.every(({ kind }) => kind === 'check')) return outcomesOf(options, parts, bucket.highest)
+    if (!state.isAtomic) throw lacking(names, 'an atomic batch', 'allow_atomic (of NATS 2.12)', '--allow-batch')
     checkLast()
     attempt.sentAt ??= bucket.context.clock.now()
     attempt.tried.set(0, true)

@@ -25,6 +25,10 @@ export class Attempt {
     return !this.outcomes.includes(undefined)
   }
 
+  get isPartlyStored(): boolean {
+    return this.cleared !== undefined || this.outcomes.some((outcome) => outcome !== undefined && 'n' in outcome)
+  }
+
   /**
    * What was accepted by a history that the store has lost is to be written again. But not if another write of the batch follows on
    * that key: it may have been accepted since, and must stay the last.

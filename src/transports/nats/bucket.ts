@@ -12,7 +12,7 @@ import type { Names } from './names'
 import type { BucketOptions } from './options'
 import { Room } from './room'
 import type { Session } from './session'
-import { Trail } from './trail'
+import { type Stamp, Trail } from './trail'
 import type { Answer, HeaderList, Wire } from './wire'
 
 /** What everything that belongs to one transport shares. */
@@ -40,6 +40,12 @@ export interface StoredMessage {
   readonly hdrs?: string
   readonly data?: string
 }
+
+/** A message by its number, the last one of a subject, or the first one from a number on; subjects may be patterns. */
+export type Question =
+  | { readonly seq: number }
+  | { readonly last_by_subj: string }
+  | { readonly seq: number; readonly next_by_subj: string }
 
 /**
  * So many messages are in flight to a stream. The server drops what comes while 10,000 wait in it, of whatever client (100,000 in the
@@ -123,9 +129,9 @@ export class Bucket {
   }
 
   /** The last message of a batch. */
-  wasAccepted(n: number, id: string): void {
-    this.#accepted = Math.max(this.#accepted, n)
-    this.trail.add({ n, id })
+  wasAccepted(message: Stamp): void {
+    this.#accepted = Math.max(this.#accepted, message.n)
+    this.trail.add(message)
   }
 
   /** A new message got a number that was given before. */
@@ -140,9 +146,9 @@ export class Bucket {
     this.forget()
   }
 
-  /** By the word of the stream's leader: a message by its number, or the last one of a subject, which may be a pattern. */
-  async read(which: { readonly seq: number } | { readonly last_by_subj: string }): Promise<StoredMessage | undefined> {
-    const { message, error } = await this.wire.ask(`STREAM.MSG.GET.${this.names.stream}`, which)
+  /** By the word of the stream's leader. */
+  async read(question: Question): Promise<StoredMessage | undefined> {
+    const { message, error } = await this.wire.ask(`STREAM.MSG.GET.${this.names.stream}`, question)
     if (error?.err_code === code.noMessage) return undefined
     if (error !== undefined) throw this.#refusal(error)
     return message
@@ -150,7 +156,7 @@ export class Bucket {
 
   async readLast(subject: string): Promise<Stored | null> {
     const message = await this.read({ last_by_subj: subject })
-    return message === undefined ? null : decodeStored(message, this.ageOf)
+    return message === undefined ? null : decodeStored(message)
   }
 
   /** For how long (ms) the stream has had a message of that time (ms since 1970); rather less than more. */
@@ -268,7 +274,7 @@ export class Bucket {
       if (!isSame || last.head !== head || doubts !== this.#settled) {
         history = await this.#epochs.read(created, subjects?.[epochs] !== undefined)
         if (isSame && (head < last.head || doubts !== this.#settled))
-          history = await this.#verify(head, history, last.history)
+          history = await this.#verify(ask, history, last.history)
         if (head > 0) this.trail.add({ n: head, time: Date.parse(last_ts) })
       }
       state = { ...readConfig(info.config, host), created, history, head, first }
@@ -282,10 +288,19 @@ export class Bucket {
   }
 
   /** Begins an epoch if the stream has lost something that this client knows of. */
-  async #verify(head: number, history: readonly Epoch[], known: readonly Epoch[]): Promise<readonly Epoch[]> {
+  async #verify(
+    ask: () => Promise<Answer>,
+    history: readonly Epoch[],
+    known: readonly Epoch[],
+  ): Promise<readonly Epoch[]> {
     // Others may have noticed it first.
     for (const epoch of history) if (!known.some(({ id }) => id === epoch.id)) this.trail.cut(epoch.floor)
-    const floor = await this.trail.floor(head, (seq) => this.read({ seq }))
+    const readHead = async () => {
+      const { error, state } = await ask()
+      if (error !== undefined) throw this.#refusal(error)
+      return state.last_seq
+    }
+    const floor = await this.trail.floor(readHead, (question) => this.read(question))
     if (floor === null) return history
     const forked = await this.#epochs.fork(history, floor)
     if (forked === null) throw disconnected('another client is writing the list of epochs')

@@ -7,7 +7,7 @@ import type { Accepted } from '../../core/transport'
 import type { Message } from './client'
 import { tombstoneHeaders } from './config'
 import { Consumer } from './consumer'
-import { type Delivery, header, readHeaders } from './decode'
+import { type Delivery, factsOf, header } from './decode'
 import type { FlightOptions } from './flight'
 import { keyOf } from './names'
 import { entryAt, isItem, placeAt, type Scope } from './put-if'
@@ -58,7 +58,7 @@ async function findItems(scope: Scope, upTo: number): Promise<Found[]> {
         if (n >= upTo) return resolve(items)
         const key = keyOf(names, message.subject)
         const text = () => textOf(message.data)
-        const stored = { n, age: bucket.ageOf(time), facts: readHeaders(message.headers), text }
+        const stored = { n, time, facts: factsOf(message), text }
         if (key !== undefined && isItem(entryAt(scope, key, stored))) items.push([message.subject, n])
       }
       const check = (before: number) => {

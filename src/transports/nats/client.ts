@@ -2,6 +2,8 @@
  * What memis uses of the NATS client: the names that the packages `nats` 2 and `@nats-io/transport-node` 3 share. Both are
  * optional peers, loaded when they are needed first.
  */
+import { MemisError } from '../../core/errors'
+import { loadPackage, type PackageNeed } from '../../core/packages'
 
 export interface Headers extends Iterable<[name: string, values: string[]]> {
   readonly code: number
@@ -12,7 +14,25 @@ export interface Message {
   readonly subject: string
   readonly reply?: string
   readonly data: Uint8Array
+  /** Read by {@link headersOf} only. */
   readonly headers?: Headers
+  /** Bytes of subject, reply, headers and data. */
+  size?(): number
+}
+
+/** The most bytes of headers that are read: the client's time grows with the square of their number, and 64 KB would take it a second. */
+export const mostHeaderBytes = 8 * 1024
+
+/** The headers of a message that anybody may have sent; null if they cannot be read. Some make the client throw. */
+export function headersOf(message: Message): Headers | undefined | null {
+  const { subject, reply = '' } = message
+  const size = (message.size?.() ?? 0) - subject.length - reply.length
+  if (size > mostHeaderBytes && size - message.data.length > mostHeaderBytes) return null
+  try {
+    return message.headers
+  } catch {
+    return null
+  }
 }
 
 export interface Subscription {
@@ -37,22 +57,49 @@ export interface Library {
   createInbox(prefix?: string): string
 }
 
-/** In the order of preference, for a connection that memis makes. */
-const packages = ['nats', '@nats-io/transport-node'] as const
+type PackageName = '@nats-io/transport-node' | 'nats'
 
-/** The package that the connection comes from, or else the first that is installed; undefined if there is none. */
-export function loadLibrary(connection?: NatsConnection): Library | undefined {
-  // Only version 2 has JetStream in the same package.
-  const isNewer = connection !== undefined && !('jetstream' in connection)
-  return isNewer ? (load(packages[1]) ?? load(packages[0])) : (load(packages[0]) ?? load(packages[1]))
+/**
+ * The package that the connection comes from, or else the first one that is installed.
+ * @throws MemisError `MISSING_PACKAGE` if there is none, or only in other versions
+ */
+export function loadLibrary(connection?: NatsConnection): Library {
+  const needs = [need('@nats-io/transport-node', 3), need('nats', 2)]
+  // Only version 2 has JetStream in the same package. What memis takes of one package serves connections of the other one, too.
+  if (connection !== undefined && 'jetstream' in connection) needs.reverse()
+  const errors: string[] = []
+  for (const each of needs) {
+    try {
+      return loadPackage(each)
+    } catch (error) {
+      if (!(error instanceof MemisError)) throw error
+      errors.push(error.message)
+    }
+  }
+  throw new MemisError('MISSING_PACKAGE', errors.join('; or '))
 }
 
-function load(name: (typeof packages)[number]): Library | undefined {
+const need = (name: PackageName, major: number): PackageNeed<Library> => ({
+  name,
+  majors: [major],
+  load: () => load(name),
+  version: () => versionOf(name),
+})
+
+// Bundlers go on without a missing package only if its name stands within `try`.
+function load(name: PackageName): Library {
   try {
     return name === 'nats' ? require('nats') : require('@nats-io/transport-node')
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code !== 'MODULE_NOT_FOUND' || !message.includes(`'${name}'`)) throw error
+    // biome-ignore lint/complexity/noUselessCatch: loadPackage tells what it means
+    throw error
+  }
+}
+
+function versionOf(name: PackageName): unknown {
+  try {
+    return (name === 'nats' ? require('nats/package.json') : require('@nats-io/transport-node/package.json')).version
+  } catch {
     return undefined
   }
 }

@@ -2,6 +2,7 @@
 import { MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { header } from './decode'
+import { youth } from './epochs'
 import type { Names } from './names'
 import type { BucketOptions } from './options'
 import type { Answer, HeaderList } from './wire'
@@ -112,14 +113,11 @@ export const lacking = ({ bucket, stream }: Names, what: string, setting: string
     { stored: 'no' },
   )
 
-/** An item that is due stays for a moment (ms), so that replicas can merge a later version of what was lost. */
-const mergeGrace = 10_000
-
-/** Headers that say when an item expires. */
-export function ttlHeaders(ttlMs: number | null, { expires }: StreamSettings, isMerged = false): HeaderList {
+/** Headers that say when an item expires. `stays`: the server keeps it for a moment, also if its time is over. */
+export function ttlHeaders(ttlMs: number | null, { expires }: StreamSettings, stays: boolean): HeaderList {
   if (ttlMs === null) return []
   const exact = Math.max(1, Math.round(ttlMs))
-  const seconds = wholeSeconds(exact + (isMerged ? mergeGrace : 0))
+  const seconds = wholeSeconds(stays ? Math.max(exact, youth) : exact)
   return [[header.exactTtl, String(exact)], ...(expires ? [[header.ttl, `${seconds}s`] as const] : [])]
 }
 

@@ -1,7 +1,7 @@
 /** An ordered push consumer: delivers a collection's messages in the order of the stream, and counts them without a gap. */
 import { MemisError, outOfTouch } from '../../core/errors'
 import type { Bucket, StreamState } from './bucket'
-import type { Message, Subscription } from './client'
+import { type Headers, headersOf, type Message, type Subscription } from './client'
 import { nsPerMs } from './config'
 import { type Delivery, decodeDelivery } from './decode'
 import { code, refusal } from './errors'
@@ -17,7 +17,7 @@ export interface ConsumerListener {
  * The server says so often (ms) that the consumer is there. It is seldom needed, since audits find what was not delivered; but
  * flow control cannot do without.
  */
-const heartbeat = 30_000
+const heartbeat = 600_000
 /** A consumer is made within a few ms, unless the server that shall have it is away: then another one is made (ms). */
 const longestMaking = 1000
 
@@ -108,8 +108,11 @@ export class Consumer {
       const { reply = '', subject } = message
       const delivery = decodeDelivery(reply, this.#reply)
       if (delivery !== undefined && subject.startsWith(this.#start)) this.#deliver(message, delivery)
-      else if (delivery === undefined && message.headers?.code === 100) this.#hearStatus(message)
-      else this.#distrust(subject)
+      else {
+        const headers = delivery === undefined ? headersOf(message) : undefined
+        if (headers?.code === 100) this.#hearStatus(message, headers)
+        else this.#distrust(subject)
+      }
     } catch (error) {
       this.#listener.failed(outOfTouch('a message could not be handled', error))
     }
@@ -124,16 +127,19 @@ export class Consumer {
   }
 
   /** A heartbeat, or a question of the flow control. Anyone who knows the inbox can send these. */
-  #hearStatus({ subject, reply = '', headers }: Message): void {
+  #hearStatus({ subject, reply = '' }: Message, headers: Headers): void {
     let last = 0
     let answer = reply
-    for (const [name, [value = '']] of headers ?? []) {
+    for (const [name, [value = '']] of headers) {
       if (name === 'Nats-Last-Consumer') last = Number(value)
       else if (name === 'Nats-Consumer-Stalled') answer ||= value
     }
     const { wire, names } = this.#bucket
     if (answer !== '') {
-      if (!answer.startsWith(`$JS.FC.${names.stream}.${this.#name}.`)) return this.#distrust(subject)
+      const start = `$JS.FC.${names.stream}.${this.#name}.`
+      // What is no single token could be more than a subject for the server.
+      const isOwn = answer.startsWith(start) && /^[\w-]{1,64}$/.test(answer.slice(start.length))
+      if (!isOwn) return this.#distrust(subject)
       wire.connection.publish(answer)
     }
     if (last > this.#count) this.#listener.suspect()

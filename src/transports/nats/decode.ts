@@ -2,6 +2,8 @@
 import { decodeRevision, epochAt, precedes } from '../../core/history'
 import type { Entry, Epoch, Gone, Revision } from '../../core/transport'
 import type { StoredMessage } from './bucket'
+import { headersOf, type Message, mostHeaderBytes } from './client'
+import { beganAt, youth } from './epochs'
 
 /** Names of headers. Those of memis do not disturb other clients. */
 export const header = {
@@ -28,7 +30,11 @@ export const header = {
 /** What the headers of a message say. */
 export interface Facts {
   readonly id: string
+  /** Otherwise nobody can say what the message means: it counts as no item. */
+  readonly areReadable: boolean
   readonly gone: Gone | undefined
+  /** The server has left it, for whatever version has expired. */
+  readonly isMarker: boolean
   /** The delete found an item. */
   readonly found: boolean
   readonly ttlMs: number
@@ -41,7 +47,9 @@ export interface Facts {
 /** Of a message without headers that mean anything. */
 const plain: Facts = {
   id: '',
+  areReadable: true,
   gone: undefined,
+  isMarker: false,
   found: true,
   ttlMs: Infinity,
   revision: undefined,
@@ -49,9 +57,15 @@ const plain: Facts = {
   size: 0,
 }
 
-/** Reads headers. The most frequent message has one, the id. */
-export function readHeaders(headers: Iterable<[name: string, values: string[]]> | undefined): Facts {
+const unreadable: Facts = { ...plain, areReadable: false }
+
+/** Reads the headers of a message that was delivered. */
+export const factsOf = (message: Message): Facts => readHeaders(headersOf(message))
+
+/** The most frequent message has one header, the id. */
+export function readHeaders(headers: Iterable<[name: string, values: string[]]> | undefined | null): Facts {
   if (headers === undefined) return plain
+  if (headers === null) return unreadable
   let facts: { -readonly [P in keyof Facts]: Facts[P] } = plain
   let exactTtl: number | undefined
   let isExpired = false
@@ -59,8 +73,10 @@ export function readHeaders(headers: Iterable<[name: string, values: string[]]> 
     if (facts === plain) facts = { ...plain }
     if (name === header.id) facts.id = value
     else if (name === header.operation) facts.gone ??= 'delete'
-    else if (name === header.marker) facts.gone = value === 'MaxAge' ? 'expire' : 'delete'
-    else if (name === header.gone) {
+    else if (name === header.marker) {
+      facts.isMarker = value === 'MaxAge'
+      facts.gone = facts.isMarker ? 'expire' : 'delete'
+    } else if (name === header.gone) {
       facts.found = value !== 'nothing'
       isExpired = value === 'expire'
     } else if (name === header.exactTtl) exactTtl = decodeInteger(value)
@@ -74,18 +90,19 @@ export function readHeaders(headers: Iterable<[name: string, values: string[]]> 
   return facts
 }
 
-/** Headers as a stream stores them: `NATS/1.0`, then a line each. */
-export const decodeHeaders = (base64: string | undefined): Facts =>
-  readHeaders(
-    Buffer.from(base64 ?? '', 'base64')
-      .toString('latin1')
-      .split('\r\n')
-      .slice(1)
-      .map((line): [string, string[]] => {
-        const colon = line.indexOf(':')
-        return [line.slice(0, colon), [line.slice(colon + 1).trim()]]
-      }),
-  )
+/** Headers as a stream stores them: `NATS/1.0`, then a line each. What is unreadable for the client is so here. */
+export function decodeHeaders(base64 = ''): Facts {
+  const bytes = Buffer.from(base64, 'base64')
+  const lines = bytes.length > mostHeaderBytes ? null : bytes.toString('latin1').split('\r\n').slice(1)
+  const headers = lines
+    ?.filter((line) => line.includes(':'))
+    .map((line): [string, string[]] => {
+      const colon = line.indexOf(':')
+      return [line.slice(0, colon), [line.slice(colon + 1).trim()]]
+    })
+  const isReadable = headers?.every(([name, [value = '']]) => /^[!-~]*$/.test(name) && !/[\r\n]/.test(value))
+  return readHeaders(isReadable ? headers : null)
+}
 
 /** Where a delivered message stands. */
 export interface Delivery {
@@ -124,40 +141,53 @@ export function decodeDelivery(reply: string, names: string): Delivery | undefin
 /** The last message of a subject. */
 export interface Stored {
   readonly n: number
-  /** For how long (ms) the stream has had it. */
-  readonly age: number
+  /** When the stream accepted it: ms since 1970, by its server's clock. */
+  readonly time: number
   readonly facts: Facts
   text(): string
 }
 
-export const decodeStored = (
-  { seq, time, hdrs, data = '' }: StoredMessage,
-  ageOf: (time: number) => number,
-): Stored => ({
+export const decodeStored = ({ seq, time, hdrs, data = '' }: StoredMessage): Stored => ({
   n: seq,
-  age: ageOf(Date.parse(time)),
+  time: Date.parse(time),
   facts: decodeHeaders(hdrs),
   text: () => Buffer.from(data, 'base64').toString(),
 })
 
-/** What a stream says about a key. `maxAge`: after how many ms it drops everything. */
-export function entryOf(key: string, stored: Stored, history: readonly Epoch[], maxAge: number): Entry {
-  const { n, age, facts } = stored
+/**
+ * What a stream says about a key at a time (ms since 1970, by its server's clock). `maxAge`: after how many ms it drops everything.
+ * `isLive`: the stream delivered it as soon as it could, and the key may have been written again meanwhile; its time may be over.
+ */
+export function entryOf(
+  key: string,
+  stored: Stored,
+  { history, maxAge }: { readonly history: readonly Epoch[]; readonly maxAge: number },
+  now: number,
+  isLive = false,
+): Entry {
+  const { n, time, facts } = stored
   const place = { epoch: epochAt(history, n), n }
-  // A merged entry is older than its place: whatever else the header says is a lie.
-  const isMerged = facts.revision !== undefined && precedes(facts.revision, place)
-  const leftMs = Math.min(facts.ttlMs, maxAge) - age
-  const gone = facts.gone ?? (leftMs <= 0 ? 'expire' : undefined)
-  const { epoch } = isMerged ? (facts.revision as Revision) : place
+  const revision = revisionOf(facts, time, place, history)
+  const leftMs = Math.min(facts.ttlMs, maxAge) - Math.max(0, now - time)
+  const gone = facts.gone ?? (leftMs <= 0 && !isLive ? 'expire' : undefined)
   return {
     key,
-    epoch,
-    n: isMerged ? (facts.revision as Revision).n : n,
-    item: gone === undefined ? decodeText(stored.text()) : null,
+    epoch: revision.epoch,
+    n: revision.n,
+    item: gone !== undefined ? null : facts.areReadable ? decodeText(stored.text()) : undefined,
     leftMs: gone !== undefined || leftMs === Infinity ? null : leftMs,
     cause: gone,
-    place: isMerged ? place : undefined,
+    place: revision === place ? undefined : place,
   }
+}
+
+function revisionOf({ revision, isMarker }: Facts, time: number, place: Revision, history: readonly Epoch[]): Revision {
+  // A merged entry is older than its place: whatever else the header says is a lie.
+  if (revision !== undefined && precedes(revision, place)) return revision
+  const epoch = history.findIndex(({ id }) => id === place.epoch)
+  if (!isMarker || epoch < 1 || time >= beganAt(place.epoch) + youth) return place
+  // What has expired was there when the epoch began.
+  return { epoch: (history[epoch - 1] as Epoch).id, n: Math.max(1, (history[epoch] as Epoch).floor) }
 }
 
 const decodeInteger = (text: string): number | undefined => (/^\d{1,15}$/.test(text) ? Number(text) : undefined)

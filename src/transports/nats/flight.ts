@@ -5,6 +5,7 @@ import type { Accepted, Entry, KeyWrite, Outcome, Write } from '../../core/trans
 import type { Attempt } from './attempts'
 import { lacking, tombstoneHeaders, ttlHeaders } from './config'
 import { header } from './decode'
+import { isYoung } from './epochs'
 import { subjectOf } from './names'
 import { type Decision, entryAt, holds, isItem, putIf, type Scope } from './put-if'
 import type { Answer, Waiter } from './wire'
@@ -58,7 +59,8 @@ export class Flight implements Waiter {
     }
     if (this.#last !== null) {
       const { n, i } = this.#last
-      this.#options.scope.bucket.wasAccepted(n, this.#idOf(i))
+      const { bucket, names } = this.#options.scope
+      bucket.wasAccepted({ n, id: this.#idOf(i), subject: subjectOf(names, (this.#writes[i] as KeyWrite).key) })
     }
     if (this.#error !== null) throw this.#error
   }
@@ -201,7 +203,9 @@ export class Flight implements Waiter {
       this.#options.attempt.outcomes[last] = { error }
       return this.#start(step)
     }
-    this.#error = error
+    // If one of them may be stored, nobody can say that nothing is.
+    if (error.stored !== 'no') this.#error = error
+    this.#error ??= error
     for (let each: Step | undefined = step; each !== undefined; each = each.next) this.#leave()
   }
 
@@ -228,12 +232,16 @@ function checkTtl({ state, names, bucket }: Scope, ttlMs: number | null): void {
 
 /** The message that makes a write. `current`: what is there. */
 export function messageOf(scope: Scope, write: KeyWrite, current: Entry | null) {
-  const { state } = scope
+  const { state, bucket } = scope
   if (write.kind === 'set') {
     const kept = isItem(current) ? current.leftMs : null
     const ttlMs = write.ttlMs === 'keep' ? kept : write.ttlMs
     checkTtl(scope, ttlMs)
-    return { text: write.item.json, headers: ttlHeaders(ttlMs, state), leftMs: ttlMs ?? undefined }
+    return {
+      text: write.item.json,
+      headers: ttlHeaders(ttlMs, state, isYoung(state.history, bucket.now())),
+      leftMs: ttlMs ?? undefined,
+    }
   }
   const found = isItem(current) ? [] : [[header.gone, 'nothing'] as const]
   return { text: '', headers: [...tombstoneHeaders(state), ...found], leftMs: undefined }

@@ -56,6 +56,8 @@ export class Groups {
   release(): void {
     const group = this.#group
     this.#group = null
-    if (group !== null) this.#tell(group.entries)
+    if (group === null) return
+    // What has replaced a part of the batch has the same key.
+    this.#tell([...new Map(group.entries.map((entry) => [entry.key, entry])).values()])
   }
 }

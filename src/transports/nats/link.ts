@@ -133,7 +133,10 @@ export class Link {
     const isFirst = this.level === undefined
     const answer = await wire.ask('INFO').catch((error: MemisError) => {
       if (!isFirst || error.code !== 'DISCONNECTED' || error.stored !== 'no') throw error
-      throw new MemisError('UNSUPPORTED_STORE', 'this NATS server has no JetStream: start it with -js')
+      throw new MemisError(
+        'UNSUPPORTED_STORE',
+        'no JetStream answers: start NATS with -js, or give the option domain if it is elsewhere',
+      )
     })
     if (answer.error !== undefined) throw refusal(answer.error)
     const level = Number(answer.api?.level ?? 0)

@@ -1,10 +1,14 @@
 /** The options of the transport to NATS, checked. */
 // biome-ignore lint/suspicious/noTsIgnore: an error is expected only if the package is missing
-// @ts-ignore: nats is an optional peer; without it these types are any
+// @ts-ignore: an optional peer; without it these types are any
+import type { NodeConnectionOptions } from '@nats-io/transport-node'
+// biome-ignore lint/suspicious/noTsIgnore: as above
+// @ts-ignore: as above
 import type { ConnectionOptions } from 'nats'
 import { MemisError, quote } from '../../core/errors'
 import { type Library, loadLibrary, type NatsConnection } from './client'
 import type { Source } from './link'
+import { standardApi } from './wire'
 
 /** How a bucket is made that is not there yet. One that is there stays as it is. */
 export interface BucketOptions {
@@ -33,7 +37,9 @@ const owned = [
   'maxPingOut',
 ] as const
 
-type Native = Omit<ConnectionOptions, (typeof owned)[number]>
+/** Those of the package that is installed. */
+type NativeOptions = 0 extends 1 & NodeConnectionOptions ? ConnectionOptions : NodeConnectionOptions
+type Native = Omit<NativeOptions, (typeof owned)[number]>
 
 interface OwnOptions {
   bucket?: BucketOptions
@@ -50,8 +56,8 @@ export type NatsOptions =
   | ({ transport: 'nats'; connection: NatsConnection; inboxPrefix?: string } & OwnOptions)
 
 export interface Checked {
-  /** Null if no package is installed. */
-  readonly source: Source | null
+  /** Or why there is none: no package is installed. */
+  readonly source: Source | MemisError
   readonly bucket: BucketOptions
 }
 
@@ -62,7 +68,7 @@ export function checkOptions(options: Omit<NatsOptions, 'transport'> & { url?: u
     bucket = {},
     url,
     domain,
-    apiPrefix = domain === undefined ? '$JS.API' : `$JS.${domain}.API`,
+    apiPrefix = domain === undefined ? standardApi : `$JS.${domain}.API`,
     ...native
   } = options as { connection?: NatsConnection; url?: unknown } & OwnOptions & Native
   checkBucket(bucket)
@@ -77,8 +83,13 @@ export function checkOptions(options: Omit<NatsOptions, 'transport'> & { url?: u
       throw invalid("connection must be what connect() of the package 'nats' gives")
     }
   }
-  const library = loadLibrary(connection)
-  if (library === undefined) return { source: null, bucket }
+  let library: Library
+  try {
+    library = loadLibrary(connection)
+  } catch (error) {
+    if (error instanceof MemisError) return { source: error, bucket }
+    throw error
+  }
   const own = { library, inboxPrefix, api: apiPrefix }
   return {
     source: connection === undefined ? { ...own, dial: dialer(library, url, native) } : { ...own, connection },

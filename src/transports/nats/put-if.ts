@@ -51,8 +51,8 @@ export const expect = (last: Stored | null) => [header.expected, String(last?.n 
 /** The revision of what is written at a place. */
 export const placeAt = ({ state }: Scope, n: number): Revision => ({ epoch: epochAt(state.history, n), n })
 
-export const entryAt = ({ state }: Scope, key: string, last: Stored | null): Entry | null =>
-  last === null ? null : entryOf(key, last, state.history, state.maxAge)
+export const entryAt = ({ state, bucket }: Scope, key: string, last: Stored | null): Entry | null =>
+  last === null ? null : entryOf(key, last, state, bucket.now())
 
 /** What is no item is as if it was not there. */
 export const isItem = (entry: Entry | null): entry is Entry =>

@@ -6,7 +6,7 @@ import { Anchors } from './anchors'
 import type { Bucket, StreamState } from './bucket'
 import type { Message } from './client'
 import { Consumer, type ConsumerListener } from './consumer'
-import { type Delivery, entryOf, type Facts, readHeaders } from './decode'
+import { type Delivery, entryOf, type Facts, factsOf } from './decode'
 import { translate } from './errors'
 import { Groups } from './groups'
 import { keyOf, type Names } from './names'
@@ -23,21 +23,25 @@ type State =
   /** The consumer is being made. What it delivers waits until it is known of which history it is. */
   | { readonly kind: 'opening'; readonly early: [Message, Delivery][] }
   /** What was there when it was made is delivered up to `target`. */
-  | { readonly kind: 'filling'; target: number }
-  | {
-      readonly kind: 'live'
-      provedAt: number
-      /** What the leader has and was not delivered: up to `n`, since `since`, when everything up to `reached` had been. */
-      missing: { readonly n: number; readonly reached: number; readonly since: number } | null
-    }
+  | { readonly kind: 'filling'; target: number; missing: Missing | null }
+  | { readonly kind: 'live'; provedAt: number; missing: Missing | null }
   | { readonly kind: 'over' }
+
+/** The leader has had something that was not delivered since `since` (the clock's time), when everything up to `reached` had been. */
+interface Missing {
+  readonly reached: number
+  readonly since: number
+}
 
 /** So many sessions of a bucket may ask the leader at each audit; of more, each asks so often within the liveness timeout. */
 const fewSessions = 50
 const asksWithinLiveness = 4
 /** So often a session begins anew before it has told anything. */
 const mostTries = 3
-/** A message that the leader has is lost if it was not delivered within so many ms, and nothing else was. */
+/**
+ * A message that the leader has is lost if it was not delivered within so many ms, and nothing else was. For what was there when the
+ * session began, it is the liveness timeout: a busy server has much to deliver.
+ */
 const longestDelivery = 2000
 
 export class Session implements ConsumerListener {
@@ -56,7 +60,7 @@ export class Session implements ConsumerListener {
   #ungrouped = 0
   /** The place of a clear whose tombstones are still to come; 0 if there is none. */
   #clearing = 0
-  #anchors = new Anchors()
+  #anchors: Anchors
   /** Somebody says that a message was lost. */
   #isSuspicious = false
   #isComparing = false
@@ -69,6 +73,7 @@ export class Session implements ConsumerListener {
     this.#names = names
     this.#sink = sink
     this.#groups = new Groups((list) => this.#tellGroup(list))
+    this.#anchors = new Anchors(bucket.context.clock)
   }
 
   async start(from: Cursor | null): Promise<void> {
@@ -162,7 +167,7 @@ export class Session implements ConsumerListener {
     this.#complete = this.#reached
     // What a snapshot tells is incomplete anyway.
     this.#ungrouped = after === null ? target : 0
-    this.#state = { kind: 'filling', target }
+    this.#state = { kind: 'filling', target, missing: null }
     this.#sink.begin(after === null ? 'snapshot' : 'delta', stream.history)
     for (const [message, delivery] of early) if (!this.#isOver) this.#deliver(message, delivery)
     this.#flush()
@@ -176,8 +181,8 @@ export class Session implements ConsumerListener {
   #deliver(message: Message, { n, time, pending }: Delivery): void {
     const { subject } = message
     this.#reached = n
-    this.#bucket.trail.add({ n, time })
-    const facts = readHeaders(message.headers)
+    this.#bucket.trail.add({ n, time, subject })
+    const facts = factsOf(message)
     if (subject === this.#names.cleared) this.#heardClear(n, facts)
     const entry = this.#entryOf(message, n, time, facts)
     if (!this.#groups.add(entry, n, pending, n > this.#ungrouped ? facts : null) && entry !== null)
@@ -201,7 +206,7 @@ export class Session implements ConsumerListener {
       host.report(new MemisError('LIMIT_EXCEEDED', text, { key }))
     }
     const text = () => (isTooLarge ? '' : textOf(data))
-    return entryOf(key, { n, age: this.#bucket.ageOf(time), facts, text }, this.#stream.history, this.#stream.maxAge)
+    return entryOf(key, { n, time, facts, text }, this.#stream, this.#bucket.now(), this.#state.kind === 'live')
   }
 
   /** The mark of a clear comes twice: before its tombstones, and after them with the revision of the clear. */
@@ -271,8 +276,8 @@ export class Session implements ConsumerListener {
       const state = this.#state
       // What was awaited may have been replaced or removed.
       if (state.kind === 'filling') state.target = last
-      if (last > this.#reached) return this.#miss(last)
-      if (state.kind === 'live') state.missing = null
+      if (last > this.#reached) return this.#miss()
+      if ('missing' in state) state.missing = null
       this.#isSuspicious = false
       this.#clearing = 0
       this.#groups.release()
@@ -287,13 +292,13 @@ export class Session implements ConsumerListener {
   }
 
   /** The leader has a message that was not delivered. It may be on its way. */
-  #miss(last: number): void {
-    if (this.#state.kind !== 'live') return
+  #miss(): void {
+    const state = this.#state
+    if (!('missing' in state)) return
     const { clock, host } = this.#bucket.context
     const now = clock.now()
-    const { missing } = this.#state
-    if (missing?.reached !== this.#reached) this.#state.missing = { n: last, reached: this.#reached, since: now }
-    else if (now - missing.since >= Math.min(longestDelivery, host.livenessTimeout / 4))
-      this.fail(outOfTouch('a message was not delivered'))
+    const patience = state.kind === 'live' ? Math.min(longestDelivery, host.livenessTimeout / 4) : host.livenessTimeout
+    if (state.missing?.reached !== this.#reached) state.missing = { reached: this.#reached, since: now }
+    else if (now - state.missing.since >= patience) this.fail(outOfTouch('a message was not delivered'))
   }
 }

@@ -1,13 +1,16 @@
-/** What this client knows of the last messages of a stream, to recognise it after an outage. */
-import type { StoredMessage } from './bucket'
+/** What this client knows of the messages of a stream, to recognise it after an outage. */
+import type { Question, StoredMessage } from './bucket'
 import { decodeHeaders } from './decode'
 
-/** A message of the stream: its place, and its time (ms since 1970) or the id that it was published with. */
+/** A message of the stream: its place, its subject if that is known, and its time (ms since 1970) or the id that it was published with. */
 export interface Stamp {
   readonly n: number
+  readonly subject?: string
   readonly time?: number
   readonly id?: string
 }
+
+type Read = (question: Question) => Promise<StoredMessage | undefined>
 
 const mostStamps = 256
 
@@ -29,23 +32,50 @@ export class Trail {
   }
 
   /**
-   * The last place up to which the stream is as it was; null if it has lost nothing. A stream that lost its end, or was brought
-   * back from a backup, has fewer messages, or others under the same numbers.
+   * The last place up to which the stream is as it was; null if it has lost nothing. A stream that lost its end, or was brought back
+   * from a backup, has fewer messages, or others at the same places, or older ones of the same subjects. `readHead` asks for its last place.
    */
-  async floor(head: number, read: (seq: number) => Promise<StoredMessage | undefined>): Promise<number | null> {
-    const stamps = [...this.#stamps].sort((one, other) => one.n - other.n)
-    let isBroken = (stamps.at(-1)?.n ?? 0) > head
+  async floor(readHead: () => Promise<number>, read: Read): Promise<number | null> {
+    // Before the question: what is delivered meanwhile may be beyond the answer.
+    const stamps = this.#stamps.toSorted((one, other) => one.n - other.n)
+    const head = await readHead()
     const known = stamps.filter(({ n }) => n <= head)
-    for (let i = known.length - 1, step = 1; i >= 0; i -= step, step *= 2) {
-      const stamp = known[i] as Stamp
-      const message = await read(stamp.n)
-      if (message === undefined) continue // a newer message of its subject has replaced it
-      if (isSame(stamp, message)) return isBroken ? stamp.n : null
-      isBroken = true
+    const ask = async ({ n, subject }: Stamp) =>
+      (await read({ seq: n })) ?? (subject === undefined ? undefined : read({ last_by_subj: subject }))
+    let isBroken = known.length < stamps.length
+    let same = 0
+    let end = head
+    // Most often the last one is there, and nothing else is read.
+    for (let size = 1; same === 0 && known.length > 0; size *= 2) {
+      const some = known.splice(-size).reverse()
+      const messages = await Promise.all(some.map(ask))
+      for (const [i, stamp] of some.entries()) {
+        const message = messages[i]
+        // A newer message of its subject has replaced it.
+        if (same > 0 || message === undefined || message.seq > stamp.n) continue
+        if (message.seq === stamp.n && isSame(stamp, message)) same = stamp.n
+        else {
+          isBroken = true
+          end = stamp.n - 1
+        }
+      }
     }
-    return isBroken ? 0 : null
+    if (!isBroken) return null
+    return lastUntil(Math.max(...stamps.map(({ time = 0 }) => time)), same, end, read)
   }
 }
 
 const isSame = ({ time, id }: Stamp, message: StoredMessage): boolean =>
   time === undefined ? decodeHeaders(message.hdrs).id === id : Math.abs(Date.parse(message.time) - time) < 1
+
+/** The place of the last message that is no younger than that; it lies from `low` to `high`. Whatever was written after a loss is younger. */
+async function lastUntil(time: number, low: number, high: number, read: Read): Promise<number> {
+  let [from, to] = [low, high]
+  while (from < to) {
+    const middle = Math.ceil((from + to) / 2)
+    const message = await read({ seq: middle, next_by_subj: '>' })
+    if (message !== undefined && message.seq <= to && Date.parse(message.time) <= time + 1) from = message.seq
+    else to = middle - 1
+  }
+  return from
+}

@@ -1,7 +1,7 @@
 /** The transport to NATS 2.11 or newer, with JetStream. */
 import { createHash } from 'node:crypto'
 import { systemClock } from '../../core/clock'
-import { disconnected, MemisError } from '../../core/errors'
+import { disconnected, MemisError, withStored } from '../../core/errors'
 import type {
   Batch,
   CollectionId,
@@ -74,9 +74,8 @@ class NatsTransport implements Transport {
   open(host: Host): void {
     const { clock } = this
     const { source, bucket: options } = this.#checked
-    if (source === null) {
-      const error = new MemisError('MISSING_PACKAGE', "the package 'nats' is not installed: npm install nats@2")
-      clock.setTimeout(() => this.#isClosed || host.down(error), 0)
+    if (source instanceof MemisError) {
+      clock.setTimeout(() => this.#isClosed || host.down(source), 0)
       return
     }
     const link = new Link(source, clock, host, { up: () => this.#up(host), down: (error) => this.#down(host, error) })
@@ -113,7 +112,7 @@ class NatsTransport implements Transport {
     } catch (error) {
       // The stream may be gone, and is made again then; or somebody may follow the advice.
       if (['DISCONNECTED', 'UNSUPPORTED_STORE'].includes((error as MemisError).code)) bucket.forget()
-      throw error
+      throw attempt.isPartlyStored ? withStored(error, 'unknown') : error
     }
   }
 
@@ -203,9 +202,12 @@ const forgotten = ({ bucket, stream }: Names, window: number, memory: number): M
   return new MemisError('WRITE_TIMEOUT', `${text}: ${remedy}`, { stored: 'unknown' })
 }
 
-/** Short, since the stream stores it with each message; unguessable, as the writer is. */
+/**
+ * Short, since the stream stores it with each message. Everybody who reads can see the ids of former batches, and must not be able to use up
+ * the next one: the stream would take the write for a duplicate.
+ */
 const messageId = (writer: string, sequence: number): string =>
-  `${createHash('sha256').update(writer).digest('base64url').slice(0, 14)}.${sequence.toString(36)}`
+  createHash('sha256').update(`${writer} ${sequence}`).digest('base64url').slice(0, 16)
 
 /** @throws MemisError `INVALID_OPTION` */
 export const natsTransport = (options: Omit<NatsOptions, 'transport'> & { url?: unknown }): Transport =>

@@ -35,6 +35,8 @@ export interface WireOptions {
   readonly patience: number
 }
 
+export const standardApi = '$JS.API'
+
 /** An acknowledgement may take so long (ms): a message that is published again is recognised by its id. */
 const longestAck = 2000
 /** How often it is checked what is overdue (ms). Questions are repeated then: one that comes while nobody leads is lost without a word. */
@@ -92,9 +94,11 @@ export class Wire {
     return this.connection.subscribe(subject, { callback: (_, message) => hear(message) })
   }
 
-  /** Publishes to a stream. The waiter gets the acknowledgement. */
+  /** Publishes to a stream. The waiter gets the acknowledgement. In another domain, subjects of buckets begin as JetStream's own do. */
   send(subject: string, text: string, headers: HeaderList, waiter: Waiter, index: number): void {
-    this.#send(subject, Buffer.from(text), headers, null, Math.min(longestAck, this.patience), waiter, index)
+    const { api } = this.#options
+    const there = api === standardApi ? subject : `${api}.${subject}`
+    this.#send(there, Buffer.from(text), headers, null, Math.min(longestAck, this.patience), waiter, index)
   }
 
   /** The same for one message. Resolves to errors of the stream, too; rejects if no acknowledgement came. */

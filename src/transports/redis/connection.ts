@@ -73,7 +73,7 @@ export class Connection {
     if (this.#isOver) return
     this.#isOver = true
     this.#cancelBeats()
-    for (const client of [this.commands, this.subscriber]) client.destroy()
+    for (const client of [this.commands, this.subscriber]) destroy(client)
     this.#sockets.abort()
   }
 
@@ -94,7 +94,7 @@ export class Connection {
   async #connect(client: RedisClientType): Promise<void> {
     await client.connect()
     // Given up meanwhile: a client that is destroyed while it connects may do so all the same.
-    if (this.#isOver) client.destroy()
+    if (this.#isOver) destroy(client)
   }
 
   #fail(error: MemisError): void {
@@ -120,6 +120,15 @@ export class Connection {
         client.ping().then(heard, (error) => isReply(error) && heard())
       }
     })
+  }
+}
+
+/** Version 5 of node-redis throws if the client is not open, after it has settled what waits. */
+function destroy(client: RedisClientType): void {
+  try {
+    client.destroy()
+  } catch {
+    // The socket ends by its signal.
   }
 }
 

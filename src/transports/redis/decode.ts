@@ -1,6 +1,6 @@
 /** Reads the answers of the scripts. No I/O. Items and keys are not trusted: the core checks them. */
 import { MemisError } from '../../core/errors'
-import { currentEpoch, decodeRevision, epochAt } from '../../core/history'
+import { decodeRevision, epochAt, precedes } from '../../core/history'
 import type { Batch, Entry, Epoch, Merged, Outcome, Revision } from '../../core/transport'
 import type { Point } from './knowledge'
 
@@ -12,7 +12,7 @@ export function decodeEntry(told: unknown, history: readonly Epoch[], oversized:
   const [key, number, text, left, fields] = told as [string, string, string, string | number, readonly string[]]
   const n = Number(number)
   const place = { epoch: epochAt(history, n), n }
-  const revision = text === '' ? undefined : revisionOf(text, history)
+  const revision = text === '' ? undefined : mergedRevision(text, place)
   const entry = { key, ...(revision ?? place), ...(revision && { place }) }
   switch (left) {
     case 'd':
@@ -30,10 +30,10 @@ export function decodeEntry(told: unknown, history: readonly Epoch[], oversized:
   return { ...entry, item: decodeFields(fields), leftMs: Number(left) < 0 ? null : Number(left) }
 }
 
-/** One that sorts after everything that the store will ever accept is not memis's. */
-function revisionOf(text: string, history: readonly Epoch[]): Revision | undefined {
+/** The revision of an entry that was merged at this place. One that is not older than the place is a lie, which nothing newer could replace. */
+export function mergedRevision(text: unknown, place: Revision): Revision | undefined {
   const revision = decodeRevision(text)
-  return revision === undefined || revision.epoch > currentEpoch(history).id ? undefined : revision
+  return revision !== undefined && precedes(revision, place) ? revision : undefined
 }
 
 /** Each value by itself: what is no JSON text does not become one by what stands beside it. The first field is memis's own. */

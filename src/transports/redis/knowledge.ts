@@ -1,5 +1,5 @@
 /** Everything that the store told a client about one collection. No I/O. */
-import { currentEpoch, isEpochId } from '../../core/history'
+import { currentEpoch } from '../../core/history'
 import type { Cursor, Entry, Epoch, Revision } from '../../core/transport'
 
 /** The current epoch as `epoch` of meta holds it. */
@@ -25,24 +25,24 @@ const mostWitnesses = 8
 const budget = { most: 10, refill: 3000 }
 
 export function parseCurrent(text: string): Current | null {
-  const match = /^([0-9a-f]{11}-[0-9a-f]{8}) (\d{1,16}) (\S{1,60}) ([0-9a-f]{40})$/.exec(text)
+  const match = /^([0-9a-f]{11}-[0-9a-f]{8}) (\d{1,16}) ([0-9A-Za-z-]{1,60}) ([0-9a-f]{40})$/.exec(text)
   if (match === null) return null
   const [, id = '', floor, , secret = ''] = match
   return { text, id, floor: Number(floor), secret }
 }
 
-/** Former epochs as `epochs` of meta holds them; none if they are malformed. */
-export function parseEpochs(text: string): Epoch[] {
-  const list = text.split(' ').filter(Boolean)
-  const epochs = list.map((each): Epoch => {
-    const [id = '', floor = ''] = each.split(':')
-    return { id, floor: /^\d{1,16}$/.test(floor) ? Number(floor) : Number.NaN }
-  })
-  const isRight = ({ id, floor }: Epoch, i: number) =>
-    isEpochId(id) &&
-    Number.isSafeInteger(floor) &&
-    (i === 0 || (id > (epochs[i - 1] as Epoch).id && floor >= (epochs[i - 1] as Epoch).floor))
-  return epochs.every(isRight) ? epochs : []
+/** The epochs before the current one as `epochs` of meta holds them; none if they are malformed, or do not sort before it. */
+export function parseEpochs(text: string, current: Epoch): Epoch[] {
+  const epochs: Epoch[] = []
+  let last: Epoch = { id: '', floor: 0 }
+  for (const each of text.split(' ').filter(Boolean)) {
+    const [, id = '', floor] = /^([0-9a-f]{11}-[0-9a-f]{8}):(\d{1,16})$/.exec(each) ?? []
+    const epoch = { id, floor: Number(floor) }
+    if (!(epoch.id > last.id && epoch.floor >= last.floor)) return []
+    epochs.push(epoch)
+    last = epoch
+  }
+  return last.id < current.id && last.floor <= current.floor ? epochs : []
 }
 
 /** The id of the epoch in `epoch` of meta; '' if there is none. */
@@ -98,7 +98,9 @@ export class Knowledge {
     if (text === '' || text === this.current?.text) return
     this.current = parseCurrent(text)
     this.history =
-      this.current === null ? noHistory : [...parseEpochs(epochs), { id: this.current.id, floor: this.current.floor }]
+      this.current === null
+        ? noHistory
+        : [...parseEpochs(epochs, this.current), { id: this.current.id, floor: this.current.floor }]
     this.#remembered.length = 0
   }
 

@@ -1,8 +1,8 @@
 /** Notifications: what travels on a collection's channel. No I/O. */
-import { decodeRevision } from '../../core/history'
 import { batchBytesLimit, type Entry } from '../../core/transport'
+import { mergedRevision } from './decode'
 import { quietBytes, sha1 } from './encode'
-import type { Current } from './knowledge'
+import type { Current, Point } from './knowledge'
 
 /** Nothing that memis sends is longer (characters): a batch has so many bytes and overhead, a lone item is sent without its contents beyond this. */
 export const longestMessage = Math.max(batchBytesLimit, quietBytes) + 3 * 1024 * 1024
@@ -41,7 +41,7 @@ export function readNotification(text: string, { id, secret }: Current): Notific
   const [, sign = '', body = '', before = '', epoch, first, last, extras = ''] = match
   if (epoch !== id) return 'strange'
   const payload = digestOf(text, end + 1)
-  if (sha1(secret + sha1(`${secret}${body}\n${payload}`)) !== sign) return 'unsigned'
+  if (signatureOf(secret, body, payload) !== sign) return 'unsigned'
   // From here on it is the store's word. Names that are not known are passed over.
   const extra = (name: string) => new RegExp(` ${name}=(\\S*)`).exec(extras)?.[1] ?? ''
   const list = (name: string) => extra(name).split(',').filter(Boolean).map(Number)
@@ -53,6 +53,20 @@ export function readNotification(text: string, { id, secret }: Current): Notific
       ? { isAtomic: false, isQuiet: false, void: [], kept: [] }
       : { isAtomic: extra('a') === '1', isQuiet: extra('x') === '1', void: list('v'), kept: list('k') }),
   }
+}
+
+/** `digest`: the SHA-1 of the payload. */
+const signatureOf = (secret: string, body: string, digest: string): string =>
+  sha1(secret + sha1(`${secret}${body}\n${digest}`))
+
+/** The notification of a single place, if it is the one after `last`; `begins`: where the payload begins in it. */
+export function notificationAfter(last: Point, { id, secret }: Current, payload: string) {
+  const place = String(last.n + 1)
+  const digest = sha1(payload)
+  const body = `${last.sign.slice(0, 16)} ${id} ${place} ${place}`
+  const sign = signatureOf(secret, body, digest)
+  const line = `memis2 ${sign} ${body}\n`
+  return { place, sign, digest, message: line + payload, begins: line.length }
 }
 
 interface Decoded {
@@ -127,8 +141,7 @@ function decode(
     const { r, c } = extras as { r?: unknown; c?: unknown }
     const place = { epoch, n: first + i }
     // Most were not merged.
-    const merged = r === undefined ? undefined : decodeRevision(r)
-    if (merged !== undefined && merged.epoch > epoch) return undefined
+    const merged = r === undefined ? undefined : mergedRevision(r, place)
     const at = merged === undefined ? place : { ...merged, place }
     if (isSet) {
       const ttl: unknown = told[1] === -1 ? Math.max(0, kept[nextKept++] ?? 0) : told[1]

@@ -3,6 +3,7 @@
 // @ts-ignore: redis is an optional peer; without it these types are any
 import type { RedisClientOptions, RedisClientType } from 'redis'
 import { MemisError, quote } from '../../core/errors'
+import { loadPackage } from '../../core/packages'
 import type { Address, NodeAddressMap } from './nodes'
 
 /** memis needs its own: its queue, its reconnecting, its names of keys, replies as they come. */
@@ -121,10 +122,10 @@ function readOptions(client: { duplicate(): unknown }): Record<string, unknown> 
 }
 
 /**
- * A client that is never connected, only duplicated; null if the package is missing.
+ * A client that is never connected, only duplicated; or why there is none: the package is missing, or too old.
  * @throws MemisError `INVALID_OPTION`
  */
-export function prototypeOf(options: Omit<RedisOptions, 'transport'> | NodeOptions): RedisClientType | null {
+export function prototypeOf(options: Omit<RedisOptions, 'transport'> | NodeOptions): RedisClientType | MemisError {
   const { client, ...native } = options as { client?: RedisClientType } & Native & { socket?: object }
   for (const name of owned) if (name in native) throw invalid(`the option ${name} of node-redis is memis's own to set`)
   if (native.socket !== undefined && (typeof native.socket !== 'object' || native.socket === null)) {
@@ -147,13 +148,12 @@ export function prototypeOf(options: Omit<RedisOptions, 'transport'> | NodeOptio
   return client
 }
 
-function make(options: Native): RedisClientType | null {
+function make(options: Native): RedisClientType | MemisError {
   let redis: typeof import('redis')
   try {
-    redis = require('redis')
+    redis = loadPackage({ name: 'redis', majors: [5, 6], load, version })
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'MODULE_NOT_FOUND' && message.includes("'redis'")) return null
+    if (error instanceof MemisError) return error
     throw error
   }
   try {
@@ -161,6 +161,24 @@ function make(options: Native): RedisClientType | null {
   } catch (error) {
     // Neither the error nor its cause is passed on: they hold the URL, which may hold a password.
     throw invalid(`node-redis does not take these options (${(error as NodeJS.ErrnoException).code ?? 'no code'})`)
+  }
+}
+
+// Bundlers go on without a missing package only if its name stands within `try`.
+function load(): typeof import('redis') {
+  try {
+    return require('redis')
+  } catch (error) {
+    // biome-ignore lint/complexity/noUselessCatch: loadPackage tells what it means
+    throw error
+  }
+}
+
+function version(): unknown {
+  try {
+    return require('redis/package.json').version
+  } catch {
+    return undefined
   }
 }
 

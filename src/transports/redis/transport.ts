@@ -18,10 +18,11 @@ import type {
 } from '../../core/transport'
 import { Auditor } from './auditor'
 import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decode'
-import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, sha1, wholeMs } from './encode'
+import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, wholeMs } from './encode'
 import { says } from './errors'
 import { Knowledge, parseCurrent } from './knowledge'
 import { collectionKeys, type Keys, keysOf } from './names'
+import { notificationAfter } from './notification'
 import type { RedisOptions } from './options'
 import type { Route, Routes } from './route'
 import { type Routing, routingOf } from './routing'
@@ -43,8 +44,8 @@ class RedisTransport implements Transport {
   readonly clock: Clock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
-  /** Null if the package is missing. */
-  readonly #routing: Routing | null
+  /** Or why the package cannot be used. */
+  readonly #routing: Routing | MemisError
   readonly #sessions = new Set<Session>()
   /** By channel. Collections that nobody follows are forgotten, oldest first. */
   readonly #knowledge = new Map<string, Knowledge>()
@@ -54,20 +55,20 @@ class RedisTransport implements Transport {
   #routes: Routes | null = null
   #auditor: Auditor | null = null
 
-  constructor(routing: Routing | null, clock: Clock) {
+  constructor(routing: Routing | MemisError, clock: Clock) {
     this.#routing = routing
     this.clock = clock
   }
 
   open(host: Host): void {
     this.#host = host
-    if (this.#routing === null) {
-      const error = new MemisError('MISSING_PACKAGE', "the package 'redis' is not installed: npm install redis")
+    const routing = this.#routing
+    if (routing instanceof MemisError) {
       // A promise job: fake timers replace queueMicrotask.
-      Promise.resolve().then(() => host.down(error))
+      Promise.resolve().then(() => host.down(routing))
       return
     }
-    this.#routes = this.#routing.open(this.clock, host, {
+    this.#routes = routing.open(this.clock, host, {
       up: () => {
         this.#auditor = new Auditor(this.clock, host, this.#sessions)
         host.up()
@@ -151,7 +152,7 @@ class RedisTransport implements Transport {
 
   /** The keys of a collection, and what this client knows of it. */
   #at(id: CollectionId): At {
-    const keys = keysOf(id, this.#routing?.database ?? 0)
+    const keys = keysOf(id, this.#routing instanceof MemisError ? 0 : this.#routing.database)
     const known = this.#knowledge.get(keys.channel) ?? new Knowledge()
     // To the end: the longest unused is forgotten first.
     this.#knowledge.delete(keys.channel)
@@ -237,14 +238,15 @@ class RedisTransport implements Transport {
     const encoded = encodeLoneSet(write)
     const { current, newest } = known
     if (encoded === undefined || current === null || this.#host.readOnly) return undefined
-    const { payload, fields } = encoded
     const ttl = write.ttlMs === null ? '0' : String(wholeMs(write.ttlMs))
     const names = [keys.meta, keys.log, keys.ttl, keys.writer(batch.writer), keys.items + write.key]
+    const next = notificationAfter(newest, current, encoded.payload)
     const args = [
-      ...[keys.channel, String(batch.sequence), current.text, String(newest.n), newest.sign, current.id],
-      ...[current.secret, write.key, ttl, String(this.#host.retention), this.#remember, payload, sha1(payload)],
+      ...[keys.channel, String(batch.sequence), current.text, String(newest.n), newest.sign, next.place, next.sign],
+      ...[write.key, ttl, String(this.#host.retention), this.#remember, next.message, String(next.begins + 1)],
+      next.digest,
     ]
-    const reply = await route.run(setScript, names, [...args, ...fields]).catch((error) => {
+    const reply = await route.run(setScript, names, [...args, ...encoded.fields]).catch((error) => {
       known.checked.until = 0
       throw error
     })
@@ -252,7 +254,7 @@ class RedisTransport implements Transport {
       known.checked.until = 0
       return undefined
     }
-    const [n, existed, sign = '-'] = reply.split(' ')
+    const [, , , n, , existed, , sign = '-'] = reply.split(' ')
     known.learn({ epoch: current.id, n: Number(n), sign })
     this.#acknowledge(known, batch, current.id)
     route.proved()

@@ -3,17 +3,8 @@ import { faultsIn, type Mutant } from './mutate'
 
 export const ofTheApi: readonly Mutant[] = [
   ...faultsIn('src/core/conditional.ts', {
-    'touch forgets the ttl': [
-      'Conditional.touch',
-      'this.#write(key, item, revision, ttlMs)',
-      "this.#write(key, item, revision, 'keep')",
-    ],
-    'touch writes without a condition': [
-      'Conditional.touch',
-      'this.#write(key, item, revision, ttlMs)',
-      'this.#write(key, item, undefined as never, ttlMs)',
-    ],
-    'touch believes a conflict': ['Conditional.touch', "'item' in stored", 'true'],
+    'touch forgets the ttl': ['Conditional.touch', 'this.#change(key, $, ttlMs)', "this.#change(key, $, 'keep')"],
+    'touch believes in any item': ['Conditional.touch', 'return item !== undefined', 'return true'],
     'an update writes without a condition': [
       'Conditional.#write',
       "({ kind: 'set', key, item, ttlMs, if: revision })",
@@ -25,19 +16,25 @@ export const ofTheApi: readonly Mutant[] = [
       "{ kind: 'delete', key }",
     ],
     'an update is made of the old item after a conflict': [
-      'Conditional.update',
-      'version = versionOf<T>(stored.conflict)',
-      'version = { ...versionOf<T>(stored.conflict), item: version.item }',
+      'Conditional.#change',
+      'version = versionOf<T>(answer.conflict)',
+      'version = { ...versionOf<T>(answer.conflict), item: version.item }',
     ],
-    'an update writes although nothing is new': [
-      'Conditional.update',
-      'if (next === version.item) return version.item',
-      '',
-    ],
+    'an update writes although nothing is new': ['Conditional.update', 'next !== item', 'true'],
     'a conflict ends an update': [
-      'Conditional.update',
-      "if ('item' in stored) return stored.item",
-      'return (stored as { item: never }).item',
+      'Conditional.#change',
+      "if ('item' in answer) return answer.item",
+      'return (answer as { item: never }).item',
+    ],
+    'a replica decides that there is nothing to write': [
+      'Conditional.#change',
+      'version.isConfirmed ? version : await this.#confirm(key, version)',
+      'version',
+    ],
+    'an update that throws believes the replica': [
+      'decided',
+      '({ next: item, writes: false, thrown: { error } })',
+      '(() => { throw error })()',
     ],
     'an evicted item is something to change': [
       'versionOf',
@@ -47,7 +44,7 @@ export const ofTheApi: readonly Mutant[] = [
     'a delay outlasts its client': ['delay', 'client.delays.add(end)', ''],
     'updates of a key do not wait for each other': [
       'Conditional.#inTurn',
-      '(this.#turns.get(key) ?? Promise.resolve()).then(run, run)',
+      '(this.#turns.get(key) ?? Promise.resolve()).then(run, $)',
       'run()',
     ],
   }),
@@ -65,8 +62,11 @@ export const ofTheApi: readonly Mutant[] = [
       'await this.#sendAll(writes)',
     ],
     'a patch takes the ttl away': ['Collection.patch', "'keep'", 'null'],
-    'a patch keeps nothing': ['Collection.patch', 'item && $', 'item && (fields as DeepReadonly<T>)'],
-    'an increment adds to what it added': ['Collection.increment', 'value + by', 'value + by + sum'],
+    'an increment adds to what it added': [
+      'Collection.increment',
+      'sumOf(item, field, by)',
+      'sumOf(item, field, by) + sum',
+    ],
     'replaceAll leaves what is not wanted': [
       'Collection.replaceAll',
       '[...sent.map($$), ...deletes]',
@@ -78,34 +78,45 @@ export const ofTheApi: readonly Mutant[] = [
       'this.#sendAll(writes).catch(() => {})',
     ],
   }),
+  ...faultsIn('src/core/fields.ts', {
+    'a patch keeps nothing': ['withFields', 'item && $', 'item && (fields as T)'],
+  }),
   ...faultsIn('src/core/bulk.ts', {
-    'a check of what is written is no condition': ['TransactionBuilder.writes', 'condition === undefined', 'true'],
+    'a check of what is written is no condition': ['TransactionBuilder.end', 'condition === undefined', 'true'],
     'a transaction forgets its checks': [
-      'TransactionBuilder.writes',
-      "writes.push({ kind: 'check', key, if: condition })",
-      '',
+      'TransactionBuilder.end',
+      '[...this.#parts]',
+      '[...this.#parts].filter(([, { write }]) => write !== undefined)',
     ],
     'replaceAll takes all for different': ['differences', 'equalItems($$)', 'false'],
   }),
   ...faultsIn('src/core/stream.ts', {
     'changes drops a delete': [
       'ChangeStream.push',
-      'unread !== undefined && previous === undefined && $',
+      'unread !== undefined && net.previous === undefined && $',
       'unread !== undefined && $',
     ],
-    'changes gives what was never there': ['ChangeStream.push', 'if (!isNothing) $', '$'],
+    'changes gives what was never there': [
+      'ChangeStream.push',
+      "if (unread !== undefined && net.previous === undefined && net.kind !== 'set') return",
+      '',
+    ],
     'changes are not merged': [
       'ChangeStream.push',
-      'unread === undefined ? change : { ...change, previous }',
+      'unread === undefined ? change : { ...change, previous: unread.previous }',
       'change',
     ],
     'changes loses what was not read': [
       'ChangeStream.push',
-      'this.#wake()',
-      'if (this.#state.kind === "waiting") this.#wake(); else this.#pending.delete(key)',
+      "this.#wake({ kind: 'open' })",
+      "if (this.#state.kind === 'waiting') this.#wake({ kind: 'open' }); else this.#pending.delete(key)",
     ],
-    'whoever waits for a change is not woken': ['ChangeStream.#wake', 'resolve()', ''],
-    'the stream outlasts the subscription': ['ChangeStream.end', "if (state.kind === 'waiting') state.resolve()", ''],
+    'whoever waits for a change is not woken': ['ChangeStream.#wake', 'state.wake()', ''],
+    'the stream outlasts the subscription': [
+      'ChangeStream.end',
+      "this.#wake({ kind: 'ended', error })",
+      "this.#state = { kind: 'ended', error }",
+    ],
     'watch tells the item that is gone': [
       'itemAfter',
       "change.kind === 'set' ? change.item : undefined",
@@ -129,7 +140,8 @@ export const ofTheApi: readonly Mutant[] = [
       'if (predicate(item)) settle(item)',
       'settle(item)',
     ],
-    'reached is not asked again': ['Following.reached', 'this.#proofChecks.add(check)', ''],
+    'reached is not asked again': ['Following.reached', 'this.#checks.add(check)', ''],
+    'reached settles though something is lost': ['Following.reached', 'replica.lost.size === 0', 'true'],
     'reached says so at once': ['Following.reached', 'compare(wanted, replica.cursor) <= 0', 'true'],
     'watchers are told after unsubscribe': ['Following.tell', 'isSubscribed()', 'true'],
   }),

@@ -57,8 +57,13 @@ export const ofTheMemoryTransport: readonly Mutant[] = [
     ],
     'a delta leaves out deletes': [
       'StoredCollection.read',
-      'isDelta ? stored.place > from.n : from !== null || stored.content.kind !== "tombstone"',
-      'stored.content.kind !== "tombstone" && (!isDelta || stored.place > from.n)',
+      "isDelta ? stored.place > from.n || kind === 'lost' : from !== null || kind !== 'tombstone'",
+      "kind !== 'tombstone' && (!isDelta || stored.place > from.n)",
+    ],
+    'a delta leaves out what was evicted': [
+      'StoredCollection.read',
+      "stored.place > from.n || kind === 'lost'",
+      'stored.place > from.n',
     ],
     'a delta is told though tombstones were forgotten': [
       'StoredCollection.read',

@@ -16,7 +16,7 @@ export const ofThePaths: readonly Mutant[] = [
     'a session that failed is the last': ['Subscription.#stale', 'this.#beginAfter($)', ''],
     'who was away for long restores all the same': [
       'Subscription.#restores',
-      'this.replica.cursor === null || (this.#age ?? 0) <= this.#settings.retention',
+      'this.replica.cursor === null || (this.#freshness.age ?? 0) <= this.#settings.retention',
       'true',
     ],
     'a later epoch is not asked for': ['Subscription.#begun', 'later !== null', 'false'],

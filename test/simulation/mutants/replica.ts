@@ -5,7 +5,16 @@ export const ofTheReplica: readonly Mutant[] = [
   ...faultsIn('src/core/replica.ts', {
     'an acknowledgement from a former epoch is ignored': ['Replica.#apply', 'isLost && !restores', 'isLost'],
     'a late answer counts': ['Replica.#isNews', 'if (relation !== undefined && relation >= 0) return false', ''],
-    'an own write that is gone since comes back': ['Replica.#isNews', 'return isElsewhere || $ || $', 'return true'],
+    'an own write that is gone since comes back': [
+      'Replica.#isNews',
+      'return !wasTold || this.lost.has(key)',
+      'return true',
+    ],
+    'an own write that was evicted before its answer came is forgotten': [
+      'Replica.#isNews',
+      '!wasTold || this.lost.has(key)',
+      '!wasTold',
+    ],
     'what the snapshot did not tell stays': ['Replica.live', 'this.#dropUntold($$)', ''],
     'what the snapshot did not tell is dropped, however new': [
       'Replica.#dropUntold',
@@ -15,7 +24,12 @@ export const ofTheReplica: readonly Mutant[] = [
     'what is lost is dropped after a snapshot': ['Replica.#dropUntold', 'this.#knowledge.restores', 'false'],
     'a clear drops what is newer': ['Replica.#clear', '(this.#contents.compare(key, cleared) ?? 1) > 0', 'false'],
     'a clear that the store lost is not restored': ['Replica.#clear', 'if (isLost) this.lost.add(key) else $', '$'],
-    'another history is no loss': ['Replica.begin', 'if (isOther) this.#knowledge.findLost()', ''],
+    'another history is no loss': ['Replica.begin', 'if (isOther) this.#knowledge.findLost(former)', ''],
+    'what expired before the store was believed is restored': [
+      'Replica.live',
+      'if (caughtUp && !this.#knowledge.restores) this.#knowledge.forgetLostTombstones()',
+      '',
+    ],
     'an own write is told after its promise': ['Replica.written', 'this.#emit()', 'setImmediate(() => this.#emit())'],
     'a transaction is told in parts': ['Replica.entries', 'if (!isAtomic) this.#emit()', 'this.#emit()'],
     'an unsubscribed replica goes on': ['Replica.discard', "this.#phase = { kind: 'discarded' }", ''],
@@ -35,7 +49,8 @@ export const ofTheReplica: readonly Mutant[] = [
       'false',
     ],
     'a lost tombstone is not restored': ['Knowledge.findLost', 'contents.keys()', 'contents.items.keys()'],
-    'a lost item is not restored': ['Knowledge.findLost', 'this.lost.add(key)', ''],
+    'an own write counts as lost once it did': ['Knowledge.findLost', 'lost.found(key)', ''],
+    'a lost item is not restored': ['Knowledge.findLost', 'lost.add(key)', ''],
     'an older version that somebody restored is believed': [
       'Knowledge.receive',
       'if (this.restores) this.lost.add(key) else this.accept(entry, cause)',
@@ -93,7 +108,7 @@ export const ofTheReplica: readonly Mutant[] = [
   ...faultsIn('src/core/timeline.ts', {
     'another history looks the same': [
       'Timeline.begin',
-      '!isSameHistory(history, this.#history) || this.#newestEpoch > this.epoch',
+      '!isSameHistory(history, former) || this.#newestEpoch > this.epoch',
       'false',
     ],
     'the end of a history is not missed': ['Timeline.begin', '!contains(history, cursor)', 'false'],

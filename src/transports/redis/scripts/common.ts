@@ -10,6 +10,10 @@ export const basics = lua`
 local call, find, match, sub, format = redis.call, string.find, string.match, string.sub, string.format
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- All users of the server share these settings: one without any right to these keys may have changed them.
+cjson.encode_max_depth(1000)
+cjson.decode_max_depth(1000)
+cjson.encode_number_precision(14)
 
 -- A place, a number of keys or a time. The highest leaves room for the places of many batches below 2^53.
 local function integer(text)
@@ -44,9 +48,9 @@ end
 -- Reads 'epoch' of meta: id, floor, server and secret.
 local function parseEpoch(text, head)
   if not text or not head or #text > 160 then return nil end
-  local id, floor, served, secret = match(text, '^(%S+) (%d+) (%S+) ([0-9a-f]+)$')
+  local id, floor, served, secret = match(text, '^(%S+) (%d+) ([%w-]+) ([0-9a-f]+)$')
   floor = integer(floor)
-  if id and beganAt(id) and floor and floor <= head and #secret == 40 then return id, floor, served, secret end
+  if id and beganAt(id) and floor and floor <= head and #served <= 60 and #secret == 40 then return id, floor, served, secret end
 end
 
 -- The last batch of its own that a client saw acknowledged must be known here. Otherwise the store went back: up to which place it surely has
@@ -77,6 +81,8 @@ end
 export const names = lua`
 local meta, log, ttl, revs = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local items = sub(meta, 1, -6) .. ':'
+-- Somebody may have put a key there by hand that is too long: who reads it ignores it, and need not be sent all of it.
+local function shown(key) return sub(key, 1, 257) end
 `
 
 /** Tells an entry as a list that `decodeEntry` reads. */
@@ -85,9 +91,14 @@ export const telling = lua`
 -- be decoded) or 'o' (over the reader's limit), or ms left (-1: does not expire) and a list: field, value, …, the first two memis's own.
 local told = 0
 local function entryOf(key, place, most)
-  local entry = { key, place, merged > 0 and call('HGET', revs, key) or '' }
+  local revision = merged > 0 and call('HGET', revs, key) or ''
+  local entry = { shown(key), place, #revision <= 120 and revision or '' }
+  told = told + #entry[1] + 100
+  if #key > #entry[1] then
+    entry[4] = 'b'
+    return entry
+  end
   local hash = redis.pcall('HGETALL', items .. key)
-  told = told + #key + 100
   if hash.err then
     if not find(hash.err, 'WRONGTYPE', 1, true) then error(hash) end
     entry[4] = 'b'

@@ -51,7 +51,7 @@ for i = 1, #page, 2 do
   end
 end
 -- In one text: a reply of many small strings would cost a fifth more here, and a third more for the reader.
-return { known[1] or '2', epoch and known[3] or '', epochs, format('%d', head), known[5] or '', format('%d', math.min(forgotten or head, head)),
+return { sub(known[1] or '2', 1, 80), epoch and known[3] or '', epochs, format('%d', head), sub(known[5] or '', 1, 40), format('%d', math.min(forgotten or head, head)),
   format('%d', reached), isDue and '1' or lacksTold and '2' or '0', encode(entries) }
 `)
 
@@ -89,7 +89,7 @@ for i = 1, #keys - 2, 3 do
     local epoch = known[1] or ''
     if server ~= '-' and not find(epoch, ' ' .. server .. ' ', 1, true) and not find(epoch, ' - ', 1, true) then isDue = true end
     if isDue or hasOverdue or epoch ~= ARGV[at] or known[2] ~= ARGV[at + 1] or known[3] ~= ARGV[at + 2] then
-      reply[#reply + 1] = { index, '', (isDue or not parseEpoch(epoch, integer(known[2]))) and '' or epoch, known[2] or '', known[3] or '', hasOverdue and 1 or 0 }
+      reply[#reply + 1] = { index, '', (isDue or not parseEpoch(epoch, integer(known[2]))) and '' or epoch, sub(known[2] or '', 1, 16), sub(known[3] or '', 1, 40), hasOverdue and 1 or 0 }
     end
   end
 end
@@ -109,7 +109,8 @@ local page = call('ZRANGEBYSCORE', log, '(' .. after, 9007199252643840, 'WITHSCO
 for i = 1, #page, 2 do
   local key = page[i]
   if call('PTTL', items .. key) == -2 and tonumber(call('ZSCORE', ttl, key) or 'inf') > now then
-    missing[#missing + 1] = { key, page[i + 1], merged > 0 and call('HGET', revs, key) or '', 'l' }
+    local revision = merged > 0 and call('HGET', revs, key) or ''
+    missing[#missing + 1] = { shown(key), page[i + 1], #revision <= 120 and revision or '', 'l' }
   end
 end
 return { #page == 2 * count and format('%d', math.ceil(tonumber(page[#page]))) or '0', #missing > 0 and cjson.encode(missing) or '[]' }

@@ -67,7 +67,7 @@ local function formerEpochs()
     list[#list + 1] = { id, from }
     last, lastFloor = id, from
   end
-  return list
+  return last < epoch and lastFloor <= floor and list or {}
 end
 
 -- ${writesFrom}
@@ -96,8 +96,8 @@ if not isIntact then
   logged, timed, merged, forgotten, epoch = 0, 0, 0, 0, nil
 end
 if not epoch or common then
-  -- The highest place that was surely taken.
-  local top = call('ZREVRANGEBYSCORE', log, 9007199252643840, 0, 'WITHSCORES', 'LIMIT', 0, 1)
+  -- The highest place that was surely taken. Nobody has written so often as to reach 2^52: with a place from beyond, none would be left.
+  local top = call('ZREVRANGEBYSCORE', log, 4503599627370496, 0, 'WITHSCORES', 'LIMIT', 0, 1)
   head = math.max(head or 0, math.ceil(tonumber(top[2] or 0)))
 end
 if hasExpired then forgotten = head end
@@ -187,7 +187,7 @@ local function revisionAt(key, place)
   local text = merged > 0 and call('HGET', revs, key)
   local id, n = match(text and #text <= 120 and text or '', '^(.+)%.(%d+)$')
   n = integer(n)
-  if n and isKnowable(id) and (id < epoch or id == epoch and n <= head) then return id, n end
+  if n and isKnowable(id) and (id < epoch or id == epoch and n < place) then return id, n end
   return epochAt(place), place
 end
 `
