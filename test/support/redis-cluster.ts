@@ -151,6 +151,7 @@ export class RedisCluster {
     ;(this.nodes as RedisNode[]).push(node)
     await this.meet(node, this.nodes[0] as RedisNode)
     await this.#areMet()
+    await until('the node takes part', async () => /cluster_state:ok/.test(await node.send('CLUSTER', 'INFO')))
     return node
   }
 
