@@ -7,6 +7,7 @@ import { kindOf } from './core/text'
 import type { Transport } from './core/transport'
 import { type ClientKind, kindOfClient } from './options/clients'
 import { guessTransport, refuseUnknown } from './options/known'
+import { checkGroup } from './options/redis-groups'
 import { readServers, readUrl } from './options/url'
 import type { MemoryHub } from './transports/memory/hub'
 import { MemoryTransport, namedMemoryTransport } from './transports/memory/transport'
@@ -115,6 +116,7 @@ function wrongTransport(transport: unknown): string {
 
 function chooseRedis(options: Options): Transport {
   refuseUnknown('redis', options)
+  checkGroup(options)
   const { client, url } = options
   const socket = options.socket as Options | undefined
   if ('client' in options) checkClient(client)
@@ -127,9 +129,15 @@ function chooseRedis(options: Options): Transport {
   return redisTransport(options as Omit<RedisOptions, 'transport'>)
 }
 
+const clientKinds: readonly ClientKind[] = [
+  'a client of node-redis',
+  'a cluster client of node-redis',
+  'a sentinel client of node-redis',
+]
+
 function checkClient(client: unknown): void {
   const kind = kindOfClient(client)
-  if (kind === 'a client of node-redis') return
+  if (kind !== undefined && clientKinds.includes(kind)) return
   const given = kind ?? kindOf(client)
   const advice = kind === undefined ? 'give what createClient of the package redis (5 or 6) returns' : adviceOn(kind)
   throw invalid(`client is ${given}: ${advice}`)
@@ -168,6 +176,8 @@ function checkConnection(connection: unknown): void {
 function adviceOn(kind: ClientKind): string {
   switch (kind) {
     case 'a client of node-redis':
+    case 'a cluster client of node-redis':
+    case 'a sentinel client of node-redis':
       return "give it as { transport: 'redis', client }"
     case 'a connection of NATS':
       return "give it as { transport: 'nats', connection }"
@@ -178,9 +188,7 @@ function adviceOn(kind: ClientKind): string {
     case 'a client of ioredis':
       return 'memis works with clients of the package redis (5 or 6): give one of these, or its options'
     case 'a pool of node-redis':
-    case 'a cluster client of node-redis':
-    case 'a sentinel client of node-redis':
-      return 'it is not supported yet: give what createClient of the package redis returns'
+      return 'a pool has no connection of its own: give what createClient, createCluster or createSentinel of the package redis returns'
     case 'a client of memis':
       return 'give options or a client of the store'
     case 'a promise':

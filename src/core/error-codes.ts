@@ -115,6 +115,11 @@ export const errorCodes = {
     retryable: false,
     httpStatus: null,
   },
+  STORE_LIMITED: {
+    meaning: 'a warning: the store lacks something that memis can do without; the message says what follows from it',
+    retryable: false,
+    httpStatus: null,
+  },
   UNDECODABLE: {
     meaning: 'unknown data arrived or lies in the store; it was ignored',
     retryable: false,

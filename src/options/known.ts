@@ -10,7 +10,7 @@ import { kindOf } from '../core/text'
 /** Advice on names that are not known here; `$` stands for the name. */
 type Advice = readonly [advice: string, ...names: string[]]
 
-interface Scope {
+export interface Scope {
   /** `of Redis`, in messages. */
   readonly of: string
   readonly known: readonly string[]
@@ -32,8 +32,9 @@ const socketOptions = [
   ...['enableTrace', 'requestCert', 'requestOCSP', 'ALPNProtocols', 'SNICallback', 'rejectUnauthorized'],
 ]
 
-const ofRedis = [
+export const ofRedis = [
   ...['url', 'socket', 'username', 'password', 'credentialsProvider', 'name', 'database', 'RESP', 'client'],
+  ...['cluster', 'sentinel'],
   ...['disableClientInfo', 'clientInfoTag', 'maintNotifications', 'maintEndpointType'],
   ...['maintRelaxedCommandTimeout', 'maintRelaxedSocketTimeout'],
   ...['modules', 'functions', 'scripts', 'unstableResp3', 'himportRegistry'],
@@ -70,14 +71,23 @@ const scopes = {
       ['use name', 'connectionName', 'clientName'],
       ['use url', 'uri', 'redisUrl', 'connectionString', 'address', 'addr'],
       [
-        'Redis Cluster is not supported yet: give the url or the socket of a single server',
-        ...['cluster', 'rootNodes', 'nodes', 'clusterNodes', 'startupNodes', 'nodeAddressMap', 'natMap', 'defaults'],
-        ...['useReplicas', 'minimizeConnections', 'maxCommandRedirections', 'scaleReads', 'slotsRefreshTimeout'],
+        'it belongs to a cluster: give cluster: { rootNodes: [{ url }], … }',
+        ...[
+          'rootNodes',
+          'nodes',
+          'clusterNodes',
+          'startupNodes',
+          'nodeAddressMap',
+          'natMap',
+          'defaults',
+          'useReplicas',
+        ],
+        ...['minimizeConnections', 'maxCommandRedirections', 'scaleReads', 'slotsRefreshTimeout'],
       ],
       [
-        'Sentinel is not supported yet: give the url or the socket of a single server',
-        ...['sentinel', 'sentinels', 'sentinelRootNodes', 'sentinelClientOptions', 'sentinelPassword', 'masterName'],
-        ...['sentinelUsername', 'nodeClientOptions', 'masterPoolSize', 'replicaPoolSize', 'role', 'preferredSlaves'],
+        'it belongs to Sentinel: give sentinel: { name, sentinelRootNodes: [{ host, port }], … }',
+        ...['sentinels', 'sentinelRootNodes', 'sentinelClientOptions', 'sentinelPassword', 'masterName', 'role'],
+        ...['sentinelUsername', 'nodeClientOptions', 'masterPoolSize', 'replicaPoolSize', 'preferredSlaves'],
       ],
       [
         reconnects,
@@ -134,17 +144,19 @@ const scopes = {
   custom: { of: 'beside a transport of your own', known: [], advice: [] },
 } as const satisfies Record<string, Scope>
 
+export const socketScope: Scope = {
+  of: 'of node-redis',
+  known: socketOptions,
+  advice: [
+    [reconnects, 'reconnectStrategy', 'retryStrategy'],
+    ['memis has a heartbeat of its own: use livenessTimeout', 'socketTimeout'],
+    ['it stands beside socket, not in it', ...ofRedis, 'db', 'user', 'pass', 'auth'],
+  ],
+}
+
 /** Options that are objects, whose names are known too. */
 const nested: { readonly [path: string]: Scope } = {
-  'redis.socket': {
-    of: 'of node-redis',
-    known: socketOptions,
-    advice: [
-      [reconnects, 'reconnectStrategy', 'retryStrategy'],
-      ['memis has a heartbeat of its own: use livenessTimeout', 'socketTimeout'],
-      ['it stands beside socket, not in it', ...ofRedis, 'db', 'user', 'pass', 'auth'],
-    ],
-  },
+  'redis.socket': socketScope,
   'nats.bucket': {
     of: 'of NATS',
     known: ['replicas', 'storage', 'maxBytes', 'placement', 'description'],
@@ -181,7 +193,7 @@ export function guessTransport(options: object): TransportName | undefined {
   return has(ofRedis) || has(['host', 'port', 'db', 'rootNodes', 'sentinels']) ? 'redis' : undefined
 }
 
-function check(scope: Scope, path: string, options: object): void {
+export function check(scope: Scope, path: string, options: object): void {
   for (const name of Object.keys(options)) {
     if (scope.known.includes(name)) continue
     throw invalid(refusal(scope, path, name))

@@ -29,19 +29,13 @@ const known = 'the schemes are redis:, rediss:, valkey:, valkeys:, nats:, tls: (
 const advice: readonly (readonly [advice: string, ...schemes: string[]])[] = [
   ['a Redis socket file is given as { socket: { path } }', 'unix', 'redis-socket', 'redis+socket', 'redis+unix'],
   [
-    'give the URL of a single server; Sentinel is not supported yet',
+    'give sentinel: { name, sentinelRootNodes: [{ host, port }] }',
     'redis-sentinel',
     'redis+sentinel',
     'rediss+sentinel',
     'sentinel',
   ],
-  [
-    'give the URL of a single server; Redis Cluster is not supported yet',
-    'redis-cluster',
-    'redis+cluster',
-    'rediss+cluster',
-    'cluster',
-  ],
+  ['give cluster: { rootNodes: [{ url }] }', 'redis-cluster', 'redis+cluster', 'rediss+cluster', 'cluster'],
   ['write rediss:// for Redis over TLS', 'redis+tls', 'redis+ssl', 'redistls', 'redisstls'],
   ['NATS over WebSocket is not supported: give its nats:// port', 'ws', 'wss'],
   ['memis speaks the protocol of Redis or NATS, not HTTP: give the redis:// or nats:// URL', 'http', 'https'],
@@ -155,7 +149,7 @@ function checkParts(what: string, transport: 'redis' | 'nats', rest: string): vo
 
 const examples = { redis: 'redis://user:password@host:6379/0', nats: 'nats://user:password@host:4222' }
 const several = {
-  redis: 'give one; Redis Cluster and Sentinel are not supported yet',
+  redis: 'give one; the nodes of a Redis Cluster go into cluster: { rootNodes: [{ url }] }, sentinels into sentinel',
   nats: "give them as servers: ['one:4222', 'two:4222'], with user and pass as options",
 }
 

@@ -50,17 +50,25 @@ export interface RedisOptions extends StartOptions {
   persistence?: 'none' | 'aof'
   /** Is part of `url`. Letters and digits. */
   password?: string
+  /** The file of a configuration: the server is a sentinel. */
+  sentinel?: string
 }
 
 export function startRedis(options: RedisOptions = {}): Promise<Server> {
-  const { persistence = 'none', password = '' } = options
+  const { persistence = 'none', password = '', sentinel } = options
   return startServer(
     { binary: 'redis-server', ...options },
     {
       url: (port) => `redis://${password && `:${password}@`}127.0.0.1:${port}`,
       args: (port, dir) => [
-        ...['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', ''],
-        ...(persistence === 'aof' ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no']),
+        ...(sentinel === undefined ? [] : [sentinel, '--sentinel']),
+        ...['--bind', '127.0.0.1', '--port', String(port), '--dir', dir],
+        ...(sentinel === undefined ? ['--save', ''] : []),
+        ...(persistence === 'aof'
+          ? ['--appendonly', 'yes', '--appendfsync', 'always']
+          : sentinel === undefined
+            ? ['--appendonly', 'no']
+            : []),
         ...(password ? ['--requirepass', password] : []),
       ],
       // The process id distinguishes it from a server of somebody else who took the port a moment earlier.

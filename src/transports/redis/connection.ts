@@ -12,6 +12,16 @@ export interface ServerFacts {
   readonly isReplica: boolean
   /** The server removes items by itself when its memory is full. */
   readonly mayEvict: boolean
+  readonly isClustered: boolean
+  /** It is one of several nodes of a cluster. */
+  readonly hasOtherNodes: boolean
+}
+
+export interface ConnectionListener {
+  /** Called once. */
+  lost(error: MemisError): void
+  /** One question was not answered in time. */
+  missed(): void
 }
 
 export class Connection {
@@ -21,22 +31,22 @@ export class Connection {
   readonly #patience: number
   /** Sockets that are not connected yet can be closed in no other way. */
   readonly #sockets = new AbortController()
-  readonly #lost: (error: MemisError) => void
+  readonly #listener: ConnectionListener
   #isOver = false
   #beatAt = 0
   #cancelBeats = () => {}
 
-  /** `patience`: how long (ms) the server may be silent. `lost` is called once. */
-  constructor(prototype: RedisClientType, clock: Clock, patience: number, lost: (error: MemisError) => void) {
+  /** `patience`: how long (ms) the server may be silent. */
+  constructor(prototype: RedisClientType, clock: Clock, patience: number, listener: ConnectionListener) {
     this.#clock = clock
     this.#patience = patience
-    this.#lost = lost
+    this.#listener = listener
     this.commands = this.#make(prototype)
     this.subscriber = this.#make(prototype)
   }
 
-  /** Connects, and learns what server it is. The second connection is only made if `accepts` does not throw. */
-  async open(accepts: (facts: ServerFacts) => void): Promise<ServerFacts> {
+  /** Connects, and learns what server it is. The second connection is only made if `accepts` does not reject. */
+  async open(accepts: (facts: ServerFacts) => Promise<void>): Promise<ServerFacts> {
     // A server that accepts and then says nothing would hold up a handshake for ever.
     const silence = this.#clock.setTimeout(
       () => this.#fail(disconnected('Redis did not answer while connecting')),
@@ -45,7 +55,7 @@ export class Connection {
     try {
       await this.#connect(this.commands)
       const facts = await inspect(this.commands)
-      accepts(facts)
+      await accepts(facts)
       await this.#connect(this.subscriber)
       this.#beat()
       return facts
@@ -88,7 +98,7 @@ export class Connection {
   }
 
   #fail(error: MemisError): void {
-    if (!this.#isOver) this.#lost(error)
+    if (!this.#isOver) this.#listener.lost(error)
   }
 
   /** A half-open connection takes what is sent and never answers: three beats of silence are the end of it. */
@@ -101,7 +111,10 @@ export class Connection {
       for (const [client, beats] of silent) {
         if (beats === 3) return this.#fail(disconnected('Redis does not answer'))
         silent.set(client, beats + 1)
-        if (beats > 0) continue
+        if (beats > 0) {
+          this.#listener.missed()
+          continue
+        }
         const heard = () => silent.set(client, 0)
         // A refusal is an answer, too; if the connection fails, its 'error' event tells.
         client.ping().then(heard, (error) => isReply(error) && heard())
@@ -129,8 +142,20 @@ async function inspect(client: RedisClientType): Promise<ServerFacts> {
   if (version !== null && Number(version[2]) < oldestServer) {
     throw new MemisError('UNSUPPORTED_STORE', `Redis ${oldestServer}.0 or newer is needed, this is ${version[1]}`)
   }
+  const isClustered = /^cluster_enabled:1/m.test(info)
   return {
+    isClustered,
+    hasOtherNodes: isClustered && (await hasOtherNodes(client)),
     isReplica: /^role:slave/m.test(info),
     mayEvict: /^maxmemory:[1-9]/m.test(info) && !/^maxmemory_policy:noeviction/m.test(info),
   }
+}
+
+/** A user who may not ask is not told: then commands for other nodes are refused by the server. */
+async function hasOtherNodes(client: RedisClientType): Promise<boolean> {
+  const info = await client.sendCommand<string>(['CLUSTER', 'INFO']).catch((error: Error) => {
+    if (isReply(error)) return ''
+    throw error
+  })
+  return /^cluster_known_nodes:(?!1\b)/m.test(String(info))
 }

@@ -67,6 +67,8 @@ export interface Page {
   readonly reached: number
   /** The store is another one than that of the last write, or lost a part: an epoch is due. */
   readonly isDue: boolean
+  /** The store lacks what it had told. */
+  readonly lacksTold: boolean
   /** To be called once: they are decoded when they are needed, while the next part is on its way. */
   entries(history: readonly Epoch[], oversized: Oversized): readonly Entry[]
 }
@@ -81,7 +83,8 @@ export function decodePage(reply: unknown): Page {
     head: Number(head),
     forgotten: Number(forgotten),
     reached: Number(reached),
-    isDue: isDue === '1',
+    isDue: isDue !== '0',
+    lacksTold: isDue === '2',
     entries: (history, oversized) =>
       (JSON.parse(entries) as unknown[]).map((each) => decodeEntry(each, history, oversized)),
   }

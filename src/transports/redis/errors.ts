@@ -57,3 +57,6 @@ export function translate(error: unknown, script?: Script): MemisError {
       : 'STORE_REFUSED'
   return new MemisError(code, words, { cause: error, stored })
 }
+
+export const replicaNow = () =>
+  new MemisError('DISCONNECTED', 'the server became a replica: a failover is under way', { stored: 'no' })

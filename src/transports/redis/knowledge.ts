@@ -1,6 +1,6 @@
 /** Everything that the store told a client about one collection. No I/O. */
 import { currentEpoch } from '../../core/history'
-import type { Cursor, Epoch, Revision } from '../../core/transport'
+import type { Cursor, Entry, Epoch, Revision } from '../../core/transport'
 
 /** The current epoch as `epoch` of meta holds it. */
 export interface Current {
@@ -19,6 +19,8 @@ export interface Point extends Revision {
 
 /** Notifications whose signatures are remembered, to recognise a replay, and a store that takes places a second time. */
 const mostRemembered = 100
+/** Of so many notifications the store is asked whether it has their last entry. */
+const mostWitnesses = 8
 /** Questions that messages may provoke: so many at once, and one more each so many ms. */
 const budget = { most: 10, refill: 3000 }
 
@@ -56,6 +58,24 @@ export function historyOf(from: Cursor | null): readonly Epoch[] {
   return memo !== undefined && currentEpoch(memo).id === from.epoch ? memo : [{ id: from.epoch, floor: 0 }]
 }
 
+/** A batch of this client that the store accepted. */
+interface Acknowledged {
+  readonly writer: string
+  readonly sequence: number
+  readonly epoch: string
+  /** Until when the store surely remembers the writer, by this client's clock. */
+  readonly until: number
+}
+
+interface Remembered {
+  readonly first: number
+  readonly last: number
+  readonly sign: string
+  /** The key of the last entry, and its place. */
+  readonly key: string
+  readonly n: number
+}
+
 export class Knowledge {
   current: Current | null = null
   history: readonly Epoch[] = noHistory
@@ -69,8 +89,9 @@ export class Knowledge {
   sessions = 0
   #tokens = budget.most
   #refilledAt = 0
+  #acknowledged: Acknowledged | null = null
   /** First and last places of recent notifications, and their signatures; oldest first. */
-  readonly #remembered: { first: number; last: number; sign: string }[] = []
+  readonly #remembered: Remembered[] = []
 
   /** Takes what `epoch` and `epochs` of meta hold. */
   setHistory(text: string, epochs: string): void {
@@ -117,10 +138,33 @@ export class Knowledge {
     return this.common !== null || told.epoch > epoch
   }
 
-  /** The newest place, as scripts are told of it. */
-  get claim(): string {
+  /** The store acknowledged a batch in this epoch, which may be over, and remembers its writer until then. */
+  acknowledge(acknowledged: Acknowledged): void {
+    this.#acknowledged = acknowledged
+  }
+
+  /** The newest place, and the last batch that was acknowledged, as scripts are told of them: a store that knows less went back. */
+  claim(now: number): string {
     const { epoch, n, sign } = this.newest
-    return epoch === '' ? '' : `${epoch} ${n} ${sign} ${this.common ?? '-'}`
+    if (epoch === '') return ''
+    const last = this.#acknowledged
+    const isSure = last !== null && last.epoch === epoch && now < last.until
+    return `${epoch} ${n} ${sign} ${this.common ?? '-'}${isSure ? ` ${last.writer} ${last.sequence}` : ''}`
+  }
+
+  /**
+   * Keys and places that notifications of the current epoch told of last, as a list. A store that took other writes in these places may be
+   * as far as this client: it went back, and then on. The keys tell.
+   */
+  get witnesses(): readonly (string | number)[] {
+    const found: (string | number)[] = []
+    for (const { key, n } of this.#remembered.slice(-mostWitnesses)) if (n > 0) found.push(key, n)
+    return found
+  }
+
+  /** The store lacks what it had told, though it is as far: nothing of its epoch is sure. */
+  lacks(): void {
+    if (this.current !== null) this.common = Math.min(this.common ?? Infinity, this.current.floor)
   }
 
   /** The ids of the epochs that the store told of, newest last. */
@@ -135,8 +179,12 @@ export class Knowledge {
     return currentEpoch(this.history).id
   }
 
-  remember(first: number, last: number, sign: string): void {
-    this.#remembered.push({ first, last, sign })
+  /** A session of that epoch was told of these places. */
+  remember(epoch: string, first: number, last: number, sign: string, entry?: Entry): void {
+    // A session may outlive its epoch for a moment, and these places mean something else in the next one.
+    if (epoch !== this.current?.id) return
+    // The entry itself would keep its item in memory.
+    this.#remembered.push({ first, last, sign, key: entry?.key ?? '', n: (entry?.place ?? entry)?.n ?? 0 })
     if (this.#remembered.length > 2 * mostRemembered) this.#remembered.splice(0, mostRemembered)
   }
 

@@ -1,25 +1,31 @@
 /**
  * The way to one server: connects, and reconnects for ever.
  *
- *     dialling ──connected──> up ──lost──> waiting ──timer──> dialling
- *         └────────failed─────────────────────^
+ *     looking ──address──> dialling ──connected──> up ──lost──> waiting ──timer──> looking
+ *        └────────────────────┴──────failed──────────────────────^
  */
 import type { RedisClientType } from 'redis'
 import { backoff, longestBackoff } from '../../core/backoff'
 import type { Clock } from '../../core/clock'
 import { disconnected, isPermanent, MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
-import { asleep, Connection, type ServerFacts } from './connection'
-import { isReply, translate, wordOf } from './errors'
-import type { Route } from './route'
+import { asleep, Connection } from './connection'
+import type { Destination } from './destination'
+import { isReply, replicaNow, translate, wordOf } from './errors'
+import { probe } from './probe'
+import type { Route, Routes, Server } from './route'
 import type { Script } from './scripts'
 
 export interface LinkListener {
   up(): void
+  /** Told after the sessions. */
   down(error: MemisError): void
+  /** The server is slow to answer: it may be gone. */
+  missed?(): void
 }
 
 type State =
+  | { readonly kind: 'looking' }
   | { readonly kind: 'dialling'; readonly connection: Connection }
   | {
       readonly kind: 'up'
@@ -27,6 +33,7 @@ type State =
       readonly since: number
       /** The last subscribe or unsubscribe in flight for each channel. */
       readonly turns: Map<string, Promise<void>>
+      readonly isClustered: boolean
     }
   | { readonly kind: 'waiting'; readonly timer: unknown }
   | { readonly kind: 'closed' }
@@ -35,6 +42,8 @@ type State =
 const firstBackoff = 100
 /** Failures before a link that was up for so long no longer count (ms). */
 const longEnough = 10_000
+/** Connections of this process, so that no two have the same number. */
+let connections = 0
 /** If the server itself refuses, knocking sooner helps nobody (ms): less than thirty times a minute. */
 const refusedPause = 2500
 
@@ -46,25 +55,46 @@ function withTexts(reply: unknown): unknown {
   return Array.isArray(reply) ? reply.map(withTexts) : reply
 }
 
-export class Link implements Route {
-  readonly #prototype: RedisClientType
+interface Waiter {
+  up(): void
+  failed(error: MemisError): void
+}
+
+export class Link implements Route, Routes, Server {
+  readonly #destination: Destination
   readonly #clock: Clock
   readonly #host: Host
   readonly #listener: LinkListener
   #state: State = { kind: 'waiting', timer: undefined }
-  #generation = 0
+  #generation = -1
   #mayEvict = false
-  /** The server was a master before: if it is a replica now, a failover is under way. */
-  #wasMaster = false
   #failures = 0
+  /** Who is to be told when the link is lost, by the listener of each subscription. */
+  readonly #ends = new Map<(message: string) => void, (error: MemisError) => void>()
+  readonly #waiters = new Set<Waiter>()
 
-  /** `prototype` is never connected, only duplicated. */
-  constructor(prototype: RedisClientType, clock: Clock, host: Host, listener: LinkListener) {
-    this.#prototype = prototype
+  constructor(destination: Destination, clock: Clock, host: Host, listener: LinkListener) {
+    this.#destination = destination
     this.#clock = clock
     this.#host = host
     this.#listener = listener
     this.#dial()
+  }
+
+  to(): Route {
+    return this
+  }
+
+  get server(): Server | null {
+    return this.isUp ? this : null
+  }
+
+  get isUp(): boolean {
+    return this.#state.kind === 'up'
+  }
+
+  get isClustered(): boolean {
+    return this.#state.kind === 'up' && this.#state.isClustered
   }
 
   get generation(): number {
@@ -76,18 +106,17 @@ export class Link implements Route {
   }
 
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    const { connection } = this.#up()
+    const { connection, isClustered } = this.#up()
     const { commands } = connection
+    const { sha, text } = isClustered ? script.clustered : script
     const tail = [String(keys.length), ...keys, ...args]
     const suffix = this.#host.readOnly ? '_RO' : ''
     try {
-      const reply = await commands
-        .sendCommand([`EVALSHA${suffix}`, script.sha, ...tail], asBytes)
-        .catch((error: Error) => {
-          // A script that the server does not know was not run.
-          if (!error.message.startsWith('NOSCRIPT')) throw error
-          return commands.sendCommand([`EVAL${suffix}`, script.text, ...tail], asBytes)
-        })
+      const reply = await commands.sendCommand([`EVALSHA${suffix}`, sha, ...tail], asBytes).catch((error: Error) => {
+        // A script that the server does not know was not run.
+        if (!error.message.startsWith('NOSCRIPT')) throw error
+        return commands.sendCommand([`EVAL${suffix}`, text, ...tail], asBytes)
+      })
       if (this.overslept()) throw disconnected(asleep)
       return withTexts(reply)
     } catch (error) {
@@ -98,20 +127,64 @@ export class Link implements Route {
     }
   }
 
-  async subscribe(channel: string, listener: (message: string) => void): Promise<void> {
-    const { subscriber } = this.#up().connection
+  /** Any other command. Rejects with a MemisError. */
+  async send(...args: string[]): Promise<unknown> {
+    return this.#up()
+      .connection.commands.sendCommand(args)
+      .catch((error) => Promise.reject(translate(error)))
+  }
+
+  async subscribe(
+    channel: string,
+    listener: (message: string) => void,
+    ended: (error: MemisError) => void,
+  ): Promise<void> {
+    const { connection, isClustered } = this.#up()
+    const { subscriber } = connection
+    this.#ends.set(listener, ended)
     try {
-      await this.#inTurn(channel, () => subscriber.subscribe(channel, listener))
+      await this.#inTurn(channel, () =>
+        isClustered ? subscriber.sSubscribe(channel, listener) : subscriber.subscribe(channel, listener),
+      )
     } catch (error) {
       throw translate(error)
     }
   }
 
   unsubscribe(channel: string, listener: (message: string) => void): void {
+    this.#ends.delete(listener)
     if (this.#state.kind !== 'up') return
-    const { subscriber } = this.#state.connection
-    // Fails only if the connection is gone, and the subscription with it.
-    this.#inTurn(channel, () => subscriber.unsubscribe(channel, listener)).catch(() => {})
+    const { connection, isClustered } = this.#state
+    const { subscriber } = connection
+    // Fails only if the connection or the slot is gone, and the subscription with it.
+    this.#inTurn(channel, () =>
+      isClustered ? subscriber.sUnsubscribe(channel, listener) : subscriber.unsubscribe(channel, listener),
+    ).catch(() => {})
+  }
+
+  /** Resolves as soon as the link is up. Rejects if the attempt to connect fails, or takes longer than so many ms. */
+  whenUp(ms: number): Promise<void> {
+    if (this.isUp) return Promise.resolve()
+    if (this.#state.kind === 'closed') return Promise.reject(notConnected())
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        this.#waiters.delete(waiter)
+        this.#clock.clearTimeout(timer)
+      }
+      const failed = () => {
+        settle()
+        reject(notConnected())
+      }
+      const waiter: Waiter = {
+        failed,
+        up: () => {
+          settle()
+          resolve()
+        },
+      }
+      const timer = this.#clock.setTimeout(failed, ms)
+      this.#waiters.add(waiter)
+    })
   }
 
   async checkRole(): Promise<void> {
@@ -121,7 +194,7 @@ export class Link implements Route {
       throw translate(error)
     })
     if (!/^role:slave/m.test(String(info))) return
-    const error = becameReplica()
+    const error = replicaNow()
     this.#lost(connection, error, true)
     throw error
   }
@@ -146,6 +219,8 @@ export class Link implements Route {
     this.#state = { kind: 'closed' }
     if ('connection' in state) state.connection.destroy()
     else if (state.kind === 'waiting') this.#clock.clearTimeout(state.timer)
+    this.#ends.clear()
+    for (const waiter of [...this.#waiters]) waiter.failed(notConnected())
   }
 
   /**
@@ -165,36 +240,40 @@ export class Link implements Route {
 
   #up(): Extract<State, { kind: 'up' }> {
     if (this.#state.kind === 'up') return this.#state
-    // Nothing was sent.
-    throw new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })
+    throw notConnected()
   }
 
   async #dial(): Promise<void> {
-    const { livenessTimeout } = this.#host
-    const connection: Connection = new Connection(this.#prototype, this.#clock, livenessTimeout, (error) =>
-      this.#lost(connection, error),
-    )
+    const looking: State = { kind: 'looking' }
+    this.#state = looking
+    let prototype: RedisClientType
+    try {
+      prototype = await this.#destination.prototype()
+    } catch (error) {
+      if (this.#state === looking) this.#failed(translate(error), 0)
+      return
+    }
+    if (this.#state !== looking) return
+    const connection: Connection = new Connection(prototype, this.#clock, this.#host.livenessTimeout, {
+      lost: (error) => this.#lost(connection, error),
+      missed: () => this.#listener.missed?.(),
+    })
     this.#state = { kind: 'dialling', connection }
     try {
-      const facts = await connection.open((found) => this.#accept(found))
+      const { mayEvict, isClustered } = await connection.open(async (facts) => {
+        this.#destination.accept(facts)
+        await probe(connection.commands, facts.isClustered, this.#host)
+      })
       if (this.#state.kind !== 'dialling' || this.#state.connection !== connection) return
-      if (facts.mayEvict && !this.#mayEvict) this.#host.report(eviction())
-      this.#mayEvict = facts.mayEvict
-      this.#wasMaster = true
-      this.#generation++
-      this.#state = { kind: 'up', connection, since: this.#clock.now(), turns: new Map() }
+      if (mayEvict && !this.#mayEvict) this.#host.report(eviction())
+      this.#mayEvict = mayEvict
+      this.#generation = ++connections
+      this.#state = { kind: 'up', connection, since: this.#clock.now(), turns: new Map(), isClustered }
+      for (const waiter of [...this.#waiters]) waiter.up()
       this.#listener.up()
     } catch (error) {
       this.#lost(connection, translate(error), isReply(error) || error instanceof MemisError)
     }
-  }
-
-  #accept({ isReplica }: ServerFacts): void {
-    if (!isReplica) return
-    if (this.#wasMaster) throw becameReplica()
-    const text =
-      'the server is a read-only replica, which cannot prove that it is current: give the address of the master'
-    throw new MemisError('UNSUPPORTED_STORE', text)
   }
 
   /** `isRefusal`: the server itself said no. */
@@ -203,16 +282,25 @@ export class Link implements Route {
     if (!('connection' in state) || state.connection !== connection) return
     connection.destroy()
     if (state.kind === 'up' && this.#clock.now() - state.since > longEnough) this.#failures = 0
+    const isKnocking = isRefusal && this.#failures > 0 && !this.#destination.hasOthers
+    this.#failed(error, isKnocking ? refusedPause : 0)
+  }
+
+  /** Tries again, but not within so many ms. */
+  #failed(error: MemisError, least: number): void {
     const wait = backoff(firstBackoff, this.#failures++)
-    const isFirst = this.#failures === 1
-    const ms = isPermanent(error) || (isRefusal && !isFirst) ? Math.max(refusedPause, longestBackoff) : wait
+    const ms = Math.max(isPermanent(error) ? Math.max(refusedPause, longestBackoff) : wait, least)
     this.#state = { kind: 'waiting', timer: this.#clock.setTimeout(() => this.#dial(), ms) }
+    const ends = [...this.#ends.values()]
+    this.#ends.clear()
+    for (const ended of ends) ended(error)
+    for (const waiter of [...this.#waiters]) waiter.failed(error)
     this.#listener.down(error)
   }
 }
 
-const becameReplica = () =>
-  new MemisError('DISCONNECTED', 'the server became a replica: a failover is under way', { stored: 'no' })
+/** Nothing was sent. */
+const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })
 
 const eviction = () =>
   new MemisError('STORE_EVICTS', 'Redis may evict items when its memory is full: set maxmemory-policy noeviction')

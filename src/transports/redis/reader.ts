@@ -12,6 +12,13 @@ const pageBytes = 1024 * 1024
 /** So many items are looked for at once that the server may have evicted. */
 const scrubKeys = 500
 
+/** What this client was told before: a store that knows less went back. */
+export interface Told {
+  readonly claim: string
+  /** Keys and places, one after the other. */
+  readonly witnesses: readonly (string | number)[]
+}
+
 export class Reader {
   readonly #route: Route
   readonly #keys: Keys
@@ -24,13 +31,16 @@ export class Reader {
   }
 
   /**
-   * Entries placed after `after`; tombstones only if their place is above `present`. The first part tells the history as well.
+   * Entries placed after `after`; tombstones only if their place is above `present`. `told`: for the first part, which tells the history as well.
    * Rejects with `UNSUPPORTED_STORE` for another layout.
    */
-  async page(after: number, present: number, isFirst = false): Promise<Page> {
+  async page(after: number, present: number, told?: Told): Promise<Page> {
     const upTo = Math.min(present, Number.MAX_SAFE_INTEGER)
-    const args = [after, upTo, pageKeys, pageBytes, this.#host.maxItemBytes, isFirst ? 1 : 0]
-    const page = decodePage(await this.#route.run(readScript, collectionKeys(this.#keys), args.map(String)))
+    const args = [after, upTo, pageKeys, pageBytes, this.#host.maxItemBytes, told === undefined ? 0 : 1]
+    const known = told === undefined ? ['', '[]'] : [told.claim, JSON.stringify(told.witnesses)]
+    const page = decodePage(
+      await this.#route.run(readScript, collectionKeys(this.#keys), [...args.map(String), ...known]),
+    )
     if (page.layout === '2') return page
     throw new MemisError('UNSUPPORTED_STORE', `the collection has layout ${page.layout}, this memis knows layout 2`)
   }

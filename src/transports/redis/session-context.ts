@@ -31,6 +31,8 @@ export interface SessionContext {
   readonly host: Host
   readonly keys: Keys
   readonly knowledge: Knowledge
+  /** What this client was told and what was acknowledged, as scripts are told of it. */
+  claim(): string
   /** Has the store begin an epoch if one is due, and remove tombstones that are due. */
   keep(after?: string): Promise<void>
   /** Compares this session with the store. */

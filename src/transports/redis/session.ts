@@ -15,6 +15,7 @@ import type { Page } from './decode'
 import { type Current, historyOf, idOf, noHistory } from './knowledge'
 import { type Notification, type Rejected, readEntries, readNotification } from './notification'
 import { Reader } from './reader'
+import type { Route } from './route'
 import type { Found, SessionContext, Standing } from './session-context'
 
 /** Messages that arrive before the first part, when nothing tells a true one from others; what is dropped is read again. */
@@ -63,11 +64,16 @@ export class Session {
   async start(from: Cursor | null): Promise<void> {
     try {
       // Subscribed first: what is written while the contents are read is told after them.
-      await this.#context.route.subscribe(this.#context.keys.channel, this.#listener)
+      const { route, keys } = this.#context
+      await route.subscribe(keys.channel, this.#listener, (error) => this.fail(error))
       if (!this.#isOver) await this.#open(from)
     } catch (error) {
       this.fail(error as MemisError)
     }
+  }
+
+  get route(): Route {
+    return this.#context.route
   }
 
   fail(error: MemisError): void {
@@ -157,12 +163,14 @@ export class Session {
 
   /** Reads what was placed after the cursor. Has the store begin an epoch before, if one is due. */
   async #firstPage(from: Cursor | null, known: readonly Epoch[]): Promise<Page> {
-    const { knowledge, host } = this.#context
-    const read = () => this.#reader.page(from?.n ?? 0, from === null ? Infinity : 0, true)
+    const { knowledge, host, claim } = this.#context
+    const read = () =>
+      this.#reader.page(from?.n ?? 0, from === null ? Infinity : 0, { claim: claim(), witnesses: knowledge.witnesses })
     // Own writes may be answered while this is read: the store can only be held to what it had said before.
     const { newest } = knowledge
     const page = await read()
     const epoch = idOf(page.current)
+    if (page.lacksTold && epoch === knowledge.current?.id) knowledge.lacks()
     const isOutdone = knowledge.isOutdone({ epoch, n: page.head, sign: page.sign }, newest)
     if (host.readOnly || !(page.isDue || isOutdone)) return page
     const isFork = newest.epoch > epoch && known.some(({ id }) => id === epoch)
@@ -268,7 +276,7 @@ export class Session {
     }
     this.#position = last
     this.#sign = sign
-    knowledge.remember(first, last, sign)
+    knowledge.remember(this.#current.id, first, last, sign, entries.at(-1))
     knowledge.learn({ epoch: this.#current.id, n: last, sign })
     if (this.#evicted.size > 0) for (const { key } of entries) this.#evicted.delete(key)
     this.#sink.entries(entries, notification.isAtomic)

@@ -1,7 +1,4 @@
 /** The transport to Redis 7.0 or newer, or Valkey. */
-// biome-ignore lint/suspicious/noTsIgnore: an error is expected only where the package is missing
-// @ts-ignore: redis is an optional peer; without it these types are any
-import type { RedisClientType } from 'redis'
 import { type Clock, systemClock } from '../../core/clock'
 import { MemisError, withStored } from '../../core/errors'
 import { isEpochId } from '../../core/history'
@@ -24,11 +21,11 @@ import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decod
 import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, wholeMs } from './encode'
 import { says } from './errors'
 import { Knowledge, parseCurrent } from './knowledge'
-import { Link } from './link'
 import { collectionKeys, type Keys, keysOf } from './names'
 import { notificationAfter } from './notification'
-import { prototypeOf, type RedisOptions } from './options'
-import type { Route } from './route'
+import type { RedisOptions } from './options'
+import type { Route, Routes } from './route'
+import { type Routing, routingOf } from './routing'
 import { clearScript, deleteScript, keepScript, mergeScript, type Script, setScript, writeScript } from './scripts'
 import { Session } from './session'
 
@@ -47,33 +44,33 @@ class RedisTransport implements Transport {
   readonly clock: Clock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
-  /** Never connected, only duplicated; or why the package cannot be used. */
-  readonly #prototype: RedisClientType | MemisError
+  /** Or why the package cannot be used. */
+  readonly #routing: Routing | MemisError
   readonly #sessions = new Set<Session>()
   /** By channel. Collections that nobody follows are forgotten, oldest first. */
   readonly #knowledge = new Map<string, Knowledge>()
   /** The secrets of the epochs that this client begins are made of it. */
   readonly #seed = crypto.randomUUID() + crypto.randomUUID()
   #host!: Host
-  #route: Route | null = null
+  #routes: Routes | null = null
   #auditor: Auditor | null = null
 
-  constructor(prototype: RedisClientType | MemisError, clock: Clock) {
-    this.#prototype = prototype
+  constructor(routing: Routing | MemisError, clock: Clock) {
+    this.#routing = routing
     this.clock = clock
   }
 
   open(host: Host): void {
     this.#host = host
-    const prototype = this.#prototype
-    if (prototype instanceof MemisError) {
+    const routing = this.#routing
+    if (routing instanceof MemisError) {
       // A promise job: fake timers replace queueMicrotask.
-      Promise.resolve().then(() => host.down(prototype))
+      Promise.resolve().then(() => host.down(routing))
       return
     }
-    const link: Link = new Link(prototype, this.clock, host, {
+    this.#routes = routing.open(this.clock, host, {
       up: () => {
-        this.#auditor = new Auditor(link, this.clock, host, this.#sessions)
+        this.#auditor = new Auditor(this.clock, host, this.#sessions)
         host.up()
       },
       down: (error) => {
@@ -82,7 +79,6 @@ class RedisTransport implements Transport {
         host.down(error)
       },
     })
-    this.#route = link
   }
 
   async write(id: CollectionId, batch: Batch): Promise<readonly Outcome[]> {
@@ -122,6 +118,7 @@ class RedisTransport implements Transport {
     const { clock } = this
     const context = {
       ...{ route, clock, host: this.#host, keys, knowledge: known },
+      claim: () => this.#claim(at),
       keep: (after = '') => this.#keep(at, after, known.epochIds),
       ask: () => void this.#auditor?.ask(session),
     }
@@ -150,12 +147,12 @@ class RedisTransport implements Transport {
 
   async close(): Promise<void> {
     this.#auditor?.stop()
-    this.#route?.close()
+    this.#routes?.close()
   }
 
   /** The keys of a collection, and what this client knows of it. */
   #at(id: CollectionId): At {
-    const keys = keysOf(id, this.#prototype instanceof MemisError ? 0 : (this.#prototype.options.database ?? 0))
+    const keys = keysOf(id, this.#routing instanceof MemisError ? 0 : this.#routing.database)
     const known = this.#knowledge.get(keys.channel) ?? new Knowledge()
     // To the end: the longest unused is forgotten first.
     this.#knowledge.delete(keys.channel)
@@ -168,7 +165,7 @@ class RedisTransport implements Transport {
       }
     }
     // If the package is missing the link is never up, and nobody calls.
-    return { keys, known, route: this.#route as Route }
+    return { keys, known, route: (this.#routes as Routes).to(keys.channel) }
   }
 
   async #batch(at: At, batch: Batch, script: Script, setsNothing = false): Promise<readonly Outcome[]> {
@@ -184,6 +181,7 @@ class RedisTransport implements Transport {
       if (isBehind === 1) known.checked.until = 0
       const decoded = decodeAnswer(answer, age)
       if (age === '-') known.learn(decoded.head)
+      this.#acknowledge(known, batch, decoded.epoch)
       const entries = JSON.parse(told) as unknown[]
       for (const each of entries) {
         conflicts.push(each === null ? null : decodeEntry(each, known.history, () => {}))
@@ -203,7 +201,7 @@ class RedisTransport implements Transport {
     const { checked } = known
     const isFirst = checked.generation !== route.generation || this.clock.now() >= checked.until
     const { generation } = route
-    const opening = [keys.channel, String(this.#host.retention), this.#seed, known.claim, known.current?.text ?? '']
+    const opening = [keys.channel, String(this.#host.retention), this.#seed, this.#claim(at), known.current?.text ?? '']
     try {
       const reply = await route.run(script, names, [...opening, isFirst ? '1' : '', ...args])
       if (isFirst) Object.assign(checked, { generation, until: this.clock.now() + checkedFor })
@@ -217,6 +215,15 @@ class RedisTransport implements Transport {
       }
       throw error
     }
+  }
+
+  #claim({ known, route }: At): string {
+    // Where the server removes keys by itself, a writer that is not known proves nothing.
+    return known.claim(route.mayEvict ? Infinity : this.clock.now())
+  }
+
+  #acknowledge(known: Knowledge, { writer, sequence }: Batch, epoch: string): void {
+    known.acknowledge({ writer, sequence, epoch, until: this.clock.now() + Number(this.#remember) / 2 })
   }
 
   /** The store was checked a moment ago, and by this connection. */
@@ -249,6 +256,7 @@ class RedisTransport implements Transport {
     }
     const [, , , n, , existed, , sign = '-'] = reply.split(' ')
     known.learn({ epoch: current.id, n: Number(n), sign })
+    this.#acknowledge(known, batch, current.id)
     route.proved()
     return { epoch: current.id, n: Number(n), existed: existed === '1' }
   }
@@ -266,6 +274,7 @@ class RedisTransport implements Transport {
       const [epoch, reached, place, hadSome, head, sign] = reply
       known.learn({ epoch, n: Number(head), sign })
       existed ||= hadSome === 1
+      this.#acknowledge(known, batch, epoch)
       if (place !== '') return { epoch, n: Number(place), existed }
       after = reached
     }
@@ -293,5 +302,5 @@ interface At {
 
 /** @throws MemisError `INVALID_OPTION` */
 export function redisTransport(options: Omit<RedisOptions, 'transport'>, clock: Clock = systemClock): Transport {
-  return new RedisTransport(prototypeOf(options), clock)
+  return new RedisTransport(routingOf(options), clock)
 }

@@ -53,6 +53,19 @@ local function parseEpoch(text, head)
   if id and beganAt(id) and floor and floor <= head and #served <= 60 and #secret == 40 then return id, floor, served, secret end
 end
 
+-- The last batch of its own that a client saw acknowledged must be known here. Otherwise the store went back: up to which place it surely has
+-- the same history; nil if nothing is missing.
+local function commonWith(meta, epoch, floor, head, writer, sequence)
+  sequence = integer(sequence)
+  if not sequence or #writer > 100 then return nil end
+  local record = call('GET', sub(meta, 1, -6) .. '/writer/' .. writer) or ''
+  local last = integer(match(record, '^%d+'))
+  if last and last >= sequence then return nil end
+  local id, place = match(record, '^%d+ %d+ (%S+) .* (%d+)$')
+  place = id == epoch and integer(place)
+  return place and place <= head and math.max(place, floor) or floor
+end
+
 -- Whether log and ttl are there if the last write left them there; and whether they are gone because they expired together.
 local function inspect(cards, logged, timed)
   local hadLogged, hadTimed, expire

@@ -1,11 +1,16 @@
 /** A script that runs inside the server, atomically. */
 import { createHash } from 'node:crypto'
 
-export interface Script {
-  readonly text: string
-  readonly sha: string
+export interface Script extends Version {
+  /** For the nodes of a cluster. */
+  readonly clustered: Version
   /** The line of its first command that writes: an error before it has changed nothing. Infinity if it only reads. */
   readonly firstWrite: number
+}
+
+export interface Version {
+  readonly text: string
+  readonly sha: string
 }
 
 /** Lua escapes its own strings. */
@@ -14,8 +19,17 @@ export const lua = String.raw
 /** Before the first command that writes, there is a comment with these words. */
 export const writesFrom = 'from here on it writes'
 
+/**
+ * On a cluster, notifications stay within the shard of their collection. A script that only reads may look at several slots of
+ * a node; the node still refuses those that are not its own.
+ */
+const clusteredText = (text: string): string =>
+  text.replaceAll("'PUBLISH'", "'SPUBLISH'").replace('flags=no-writes', 'flags=no-writes,allow-cross-slot-keys')
+
+const versionOf = (text: string): Version => ({ text, sha: createHash('sha1').update(text).digest('hex') })
+
 export function script(text: string): Script {
-  const sha = createHash('sha1').update(text).digest('hex')
   const line = text.split('\n').findIndex((each) => each.includes(writesFrom))
-  return { text, sha, firstWrite: line === -1 ? Infinity : line + 1 }
+  const clustered = versionOf(clusteredText(text))
+  return { ...versionOf(text), clustered, firstWrite: line === -1 ? Infinity : line + 1 }
 }

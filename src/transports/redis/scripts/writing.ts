@@ -37,16 +37,17 @@ local forgotten = known[5] and (integer(known[5]) or head) or 0
 -- The longest that a client asked for: others must not forget what it relies on.
 retention = math.max(retention, integer(known[8]) or 0)
 
--- The last place that this client was told by the store, the signature of it, and up to which place the store still has the same
--- history, if the client knows. A store of the same epoch that is not as far went back: it was put back to an older copy of itself.
-local pastEpoch, pastPlace, pastSign, pastCommon = match(claim, '^(%S+) (%d+) (%S+) (%S+)$')
+-- The last place that this client was told by the store, the signature of it, up to which place the store still has the same history, if the
+-- client knows, and its last batch that was acknowledged. A store of the same epoch that is not as far went back: it was put back to an older copy of itself.
+local pastEpoch, pastPlace, pastSign, pastCommon, pastWriter, pastSequence = match(claim, '^(%S+) (%d+) (%S+) (%S+) ?(%S*) ?(%d*)$')
 pastPlace, pastCommon = integer(pastPlace), integer(pastCommon)
 if pastEpoch and not (beganAt(pastEpoch) and pastPlace) then pastEpoch = nil end
 local common
 if epoch and pastEpoch == epoch then
   if pastCommon and pastCommon < pastPlace then common = pastCommon
   elseif head < pastPlace then common = head
-  elseif head == pastPlace and pastSign ~= sign and pastSign ~= '-' then common = floor end
+  elseif head == pastPlace and pastSign ~= sign and pastSign ~= '-' then common = floor
+  else common = commonWith(meta, epoch, floor, head, pastWriter, pastSequence) end
 end
 local hasMoved = epoch and server ~= '-' and served ~= '-' and served ~= server
 `
