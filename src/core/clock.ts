@@ -8,16 +8,33 @@ export interface Clock {
   afterInput?(callback: () => void): void
 }
 
-const { setTimeout, clearTimeout, setImmediate } = globalThis
+const { setTimeout, clearTimeout } = globalThis
 const now = performance.now.bind(performance)
+const eventLoopUtilization = performance.eventLoopUtilization.bind(performance)
+
+/** The event loop is watched for so long (ms). A socket of Node.js gives 64 KiB a turn: what waits may take many turns. */
+const turnsMs = 20
+/** After so long (ms), the process is busy with something else. */
+const longestInput = 1000
+
+/** Calls back once the event loop was idle for half of a short time: no socket had more to read. */
+function afterInput(callback: () => void): void {
+  const started = now()
+  const watch = (before: number) =>
+    setTimeout(() => {
+      const { idle } = eventLoopUtilization()
+      if (idle - before >= turnsMs / 2 || now() - started >= longestInput) callback()
+      else watch(idle)
+    }, turnsMs)
+  watch(eventLoopUtilization().idle)
+}
 
 /** Real time. Its functions are taken when memis is loaded: fake timers do not reach a real store. */
 export const systemClock: Clock = {
   now,
   setTimeout: (callback, ms) => setTimeout(callback, ms),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  // Immediates run after the sockets were polled. Two rounds, since the first may begin behind the poll.
-  afterInput: (callback) => setImmediate(() => setImmediate(callback)),
+  afterInput,
 }
 
 /** Looks its functions up at every call, and so follows the fake timers of Jest and vitest. */

@@ -201,7 +201,8 @@ export class Replica<T extends object> {
     timeline.saw(accepted.epoch)
     if (write.kind === 'clear') return this.#clear(accepted, isLost)
     const { key } = write
-    const wasTold = !isAhead && !isLost && this.cursor !== null && accepted.n <= this.cursor.n
+    const { cursor } = this
+    const wasTold = !isAhead && !isLost && cursor !== null && timeline.contains(cursor) && accepted.n <= cursor.n
     if (!this.#isNews(write, accepted, wasTold)) return
     if (isLost) lost.add(key)
     else if (!wasTold || write.kind === 'delete') lost.resolve(key, false)

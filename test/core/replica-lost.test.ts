@@ -410,6 +410,20 @@ test('W3 an own write that the store should have and does not, by the time of it
   assert.equal(bench.lost('a'), 'item e1.2')
 })
 
+test('W3 an own write in another history counts at once, though the replica has followed the former one further', () => {
+  for (const restores of [true, false]) {
+    const bench = liveWith({ a: { v: 1 }, b: { v: 1 }, c: { v: 1 } })
+    bench.begin('snapshot', { e2: 0 }, { restores })
+    bench.acceptSet('a', 'own', 'e2.2')
+    bench.live('e2.0')
+    bench.tell(entry('a', 'e2.1', { v: 'older' }), entry('a', 'e2.2', { v: 'own' }))
+    bench.live('e2.2')
+    assert.deepEqual(bench.causes(), ['set a stale', ...(restores ? [] : ['delete b resync', 'delete c resync'])])
+    assert.deepEqual(bench.get('a'), { v: 'own' })
+    assert.deepEqual(bench.lostKeys, restores ? ['b', 'c'] : [])
+  }
+})
+
 // Clears
 
 test('K7 an own clear ends what is lost: nothing is restored after it, nor what the store had from before', () => {

@@ -11,8 +11,8 @@ const rate = 1000
 const keys = 100
 /** Every change of these that was kept would be more than a kilobyte. */
 const text = 'x'.repeat(1000)
-/** What the heap may grow by (bytes): three times what the items of all keys take. */
-const bound = 3 * keys * 1200 + 2 ** 20
+/** What the heap may grow by (bytes): a tenth of what all changes take. The client's buffers and compiled code are some megabytes. */
+const bound = (seconds * rate * text.length) / 10
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

@@ -116,9 +116,10 @@ const merges: Target = {
   decode(input) {
     let isList = false
     try {
-      isList = JSON.parse(input as string).every((each: unknown) => each === null || Array.isArray(each))
+      const list = JSON.parse(input as string)
+      isList = list.length === 2 && list.every((each: unknown) => each === null || Array.isArray(each))
     } catch {
-      // The script gives a list of lists; what they hold is the store's.
+      // The script gives a list of lists, as long as the codes say; what they hold is the store's.
     }
     if (!isList) return
     const { merged } = decodeMerged(['e', '6', 'pkk', input, '9', 's'], history, () => {})

@@ -70,7 +70,11 @@ export const growing: Readonly<Record<string, Growing>> = {
     (n) => signed(`[["a",0,{"v":"${'x'.repeat(n)}"}]]`).replace(/memis2 ./, 'memis2 x'.replace('x', '0')),
     readAll,
   ),
-  'redis, signed, one large item': of(bytes, (n) => signed(`[["a",0,{"v":[${'{},'.repeat(n / 3)}0]}]]`), readAll),
+  'redis, signed, one large item': of(
+    [1536 * kb, 6144 * kb],
+    (n) => signed(`[["a",0,{"v":[${'{},'.repeat(n / 3)}0]}]]`),
+    readAll,
+  ),
   'redis, signed, many items': of(
     [10_000, 40_000],
     (n) => signed(`[${Array.from({ length: n }, (_, i) => `["k${i}",0,{}]`)}]`, 6 + n),

@@ -90,18 +90,22 @@ export function readHeaders(headers: Iterable<[name: string, values: string[]]> 
   return facts
 }
 
-/** Headers as a stream stores them: `NATS/1.0`, then a line each. What is unreadable for the client is so here. */
+/**
+ * Headers as a stream stores them: `NATS/1.0`, then a line each. What is unreadable for the client is so here, and of a name that comes
+ * more than once, the first one counts.
+ */
 export function decodeHeaders(base64 = ''): Facts {
   const bytes = Buffer.from(base64, 'base64')
-  const lines = bytes.length > mostHeaderBytes ? null : bytes.toString('latin1').split('\r\n').slice(1)
-  const headers = lines
-    ?.filter((line) => line.includes(':'))
-    .map((line): [string, string[]] => {
-      const colon = line.indexOf(':')
-      return [line.slice(0, colon), [line.slice(colon + 1).trim()]]
-    })
-  const isReadable = headers?.every(([name, [value = '']]) => /^[!-~]*$/.test(name) && !/[\r\n]/.test(value))
-  return readHeaders(isReadable ? headers : null)
+  if (bytes.length > mostHeaderBytes) return unreadable
+  const headers = new Map<string, string[]>()
+  for (const line of bytes.toString().split('\r\n').slice(1)) {
+    const colon = line.indexOf(':')
+    if (colon === -1) continue
+    const [name, value] = [line.slice(0, colon), line.slice(colon + 1).trim()]
+    if (!/^[!-~]*$/.test(name) || /[\r\n]/.test(value)) return unreadable
+    if (!headers.has(name)) headers.set(name, [value])
+  }
+  return readHeaders(headers)
 }
 
 /** Where a delivered message stands. */

@@ -200,7 +200,7 @@ export class Wire {
     const isSilent = ++this.#silence >= mostSilent
     const isLost = ({ since, patience, question, number }: Waiting) =>
       now - since >= patience && (question !== null || isSilent || number < this.#reached)
-    this.#fail(isLost, disconnected('NATS did not answer in time'))
+    if (this.#fail(isLost, disconnected('NATS did not answer in time'))) this.#unservedSince ??= now
     this.#timer = undefined
     if (this.#closed !== null) return
     for (const [token, { subject, question, since }] of this.#waiting) {
@@ -212,13 +212,15 @@ export class Wire {
     else this.#timer = this.#options.clock.setTimeout(() => this.#check(), this.#interval)
   }
 
-  #fail(matches: (waiting: Waiting) => boolean, error: MemisError): void {
+  #fail(matches: (waiting: Waiting) => boolean, error: MemisError): boolean {
+    let hasFailed = false
     for (const [token, waiting] of this.#waiting) {
       if (!matches(waiting)) continue
-      this.#unservedSince ??= this.#options.clock.now()
+      hasFailed = true
       this.#waiting.delete(token)
       waiting.waiter.failed(error, waiting.index)
     }
+    return hasFailed
   }
 }
 

@@ -162,9 +162,9 @@ export class Knowledge {
     return found
   }
 
-  /** The store lacks what it had told, though it is as far: nothing of its epoch is sure. */
+  /** The store lacks what it had told, though it is as far. If nobody knows more, nothing of its epoch is sure. */
   lacks(): void {
-    if (this.current !== null) this.common = Math.min(this.common ?? Infinity, this.current.floor)
+    this.common ??= this.current?.floor ?? null
   }
 
   /** The ids of the epochs that the store told of, newest last. */
@@ -183,8 +183,15 @@ export class Knowledge {
   remember(epoch: string, first: number, last: number, sign: string, entry?: Entry): void {
     // A session may outlive its epoch for a moment, and these places mean something else in the next one.
     if (epoch !== this.current?.id) return
-    // The entry itself would keep its item in memory.
-    this.#remembered.push({ first, last, sign, key: entry?.key ?? '', n: (entry?.place ?? entry)?.n ?? 0 })
+    // The entry itself would keep its item in memory. Nobody has checked its key yet.
+    const isWitness = typeof entry?.key === 'string'
+    this.#remembered.push({
+      first,
+      last,
+      sign,
+      key: isWitness ? entry.key : '',
+      n: isWitness ? (entry.place ?? entry).n : 0,
+    })
     if (this.#remembered.length > 2 * mostRemembered) this.#remembered.splice(0, mostRemembered)
   }
 

@@ -76,7 +76,8 @@ export function optionsOfGroup(options: object): { cluster?: ClusterOptions; sen
   }
   if (cluster !== undefined || sentinel !== undefined)
     return { ...(cluster && { cluster }), ...(sentinel && { sentinel }) }
-  if (client === undefined || 'socketEpoch' in client) return {}
+  // The sentinel of version 5.0 cannot be duplicated: it is refused below.
+  if (client === undefined || isSingle(client) || !('duplicate' in client)) return {}
   const given = readOptions(client as { duplicate(): unknown })
   if (given.keyPrefix !== undefined) throw invalid("a client with a keyPrefix cannot serve: use memis's prefix")
   const isOf = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, given[name]]))
@@ -99,6 +100,9 @@ export function optionsOfGroup(options: object): { cluster?: ClusterOptions; sen
     } as SentinelOptions,
   }
 }
+
+/** A client of one server. Version 5.0 of node-redis has no `socketEpoch`. */
+const isSingle = (client: object): boolean => 'isWatching' in client && 'destroy' in client
 
 /** A client that serves others too may have these: they do not count here. */
 function withoutOwned(options: { socket?: object }): object {
@@ -140,7 +144,7 @@ export function prototypeOf(options: Omit<RedisOptions, 'transport'> | NodeOptio
       `with a client of your own, node-redis takes no other option; there is ${Object.keys(native).map(quote)}`,
     )
   }
-  if (typeof client?.duplicate !== 'function' || !('socketEpoch' in client)) {
+  if (typeof client?.duplicate !== 'function' || !isSingle(client)) {
     throw invalid('client must be what createClient, createCluster or createSentinel of the package redis gives')
   }
   if (client.options?.keyPrefix !== undefined)
