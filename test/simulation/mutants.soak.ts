@@ -1,6 +1,6 @@
 /**
  * Whether the simulation would notice: each deliberate fault must be caught within 1,000 seeds. Works on a copy of the
- * sources. `MUTANT=fence npx tsx test/simulation/mutants.slow.ts` tries those alone whose name contains that.
+ * sources. `MUTANT=fence npx tsx test/simulation/mutants.soak.ts` tries those alone whose name contains that.
  */
 import assert from 'node:assert'
 import { rmSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
  * Every decoder on mutated input (H1, H7): nothing throws, nothing is believed that must not be, and time grows with the size alone. By default
- * for about a minute; `MEMIS_FUZZ=1000000 npx tsx test/security/fuzz.slow.ts` gives each a million inputs. test/core/fuzz.slow.ts has more decoders.
+ * for about a minute; `MEMIS_FUZZ=1000000 npx tsx test/security/fuzz.soak.ts` gives each a million inputs. test/core/fuzz.slow.ts has more decoders.
  */
 import assert from 'node:assert'
 import { fuzz } from '../core/fuzz'
