@@ -115,7 +115,13 @@ test('no secret of a URL or an option is in any error, its cause, an event, a wa
   }
   await within(Promise.all(options.map(attempt)), 20_000)
   process.off('warning', show)
-  for (const fault of [/UNAUTHORIZED/, /DISCONNECTED/, /INVALID_OPTION/, /CONNECTION_REFUSED|connection refused/i, /TIMEOUT/i]) {
+  for (const fault of [
+    /UNAUTHORIZED/,
+    /DISCONNECTED/,
+    /INVALID_OPTION/,
+    /CONNECTION_REFUSED|connection refused/i,
+    /TIMEOUT/i,
+  ]) {
     assert.ok(
       said.some((text) => fault.test(text)),
       `nothing was said of ${fault}`,
