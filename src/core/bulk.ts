@@ -62,7 +62,7 @@ export function parseRevision(what: string, revision: unknown): Revision {
   throw new MemisError('INVALID_OPTION', `${what}: ${sources}; this is ${quote(revision)}`)
 }
 
-/** What a transaction does with one key. */
+/** The part of a transaction that concerns one key. */
 interface Part {
   write?: KeyWrite
   condition?: Condition

@@ -1,4 +1,4 @@
-/** What a collection emits. */
+/** The events of a collection. */
 import type { Change } from './contents'
 import type { MemisError } from './errors'
 import type { ReadyInfo } from './subscription'

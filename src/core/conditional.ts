@@ -34,7 +34,7 @@ export interface Version<T> {
   readonly at?: Revision | null
 }
 
-/** What shall become of an item. */
+/** The decision on an item. */
 interface Decision<T> {
   readonly next: Next<T>
   readonly writes: boolean
@@ -46,7 +46,7 @@ type Decide<T> = (item: DeepReadonly<T> | undefined) => Decision<T>
 /** Returns the next item, the same object for no change, or undefined to delete it. */
 export type Updater<T, R extends Next<T> = Next<T>> = (current: DeepReadonly<T> | undefined) => R
 
-/** What an updater may return. */
+/** The values that an updater may return. */
 export type Next<T> = T | DeepReadonly<T> | undefined
 
 /** The part of a client that a delay is made with. */

@@ -7,6 +7,10 @@ import type { Entry, Revision } from './transport'
 export const isHeld = (current: Entry | null, version: Entry): boolean =>
   current !== null && !current.isLost && compare(current, version) === 0
 
+/** The size of an entry in a merge: bytes of its key, and of its item as JSON text. */
+export const bytesOf = ({ key, item }: Entry): number =>
+  Buffer.byteLength(key) + (item === null ? 0 : Buffer.byteLength(JSON.stringify(item) ?? ''))
+
 /** Whether an entry that a store told is well-formed; its item is checked later. */
 export function isEntry(entry: Entry): boolean {
   if (typeof entry !== 'object' || entry === null) return false

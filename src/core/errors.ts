@@ -128,6 +128,10 @@ export function withStored(error: unknown, stored: 'no' | 'unknown'): MemisError
 
 export const disconnected = (message: string, cause?: unknown) => new MemisError('DISCONNECTED', message, { cause })
 
+/** The store got nothing of it. */
+export const notSent = (message: string, cause?: unknown) =>
+  new MemisError('DISCONNECTED', message, { cause, stored: 'no' })
+
 export const outOfTouch = (message: string, cause?: unknown) => new MemisError('OUT_OF_TOUCH', message, { cause })
 
 const permanent = new Set<ErrorCode>(['INVALID_OPTION', 'MISSING_PACKAGE', 'UNAUTHORIZED', 'UNSUPPORTED_STORE'])

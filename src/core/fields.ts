@@ -9,7 +9,7 @@ export function withFields<T extends object>(fields: unknown): (item: T | undefi
   return (item) => item && { ...item, ...(fields as T) }
 }
 
-/** What a field holds after `by` was added. @throws MemisError `NOT_FOUND`, `INVALID_ITEM` */
+/** The value of a field after `by` was added. @throws MemisError `NOT_FOUND`, `INVALID_ITEM` */
 export function sumOf(item: object | undefined, field: string, by: number): number {
   if (item === undefined) throw new MemisError('NOT_FOUND', 'there is no item to increment a field of')
   // An inherited property is no field.

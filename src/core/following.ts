@@ -101,7 +101,7 @@ export class Following<T extends object> {
   reached(replica: Replica<T>, wanted: Revision, signal: AbortSignal | undefined): Promise<void> {
     return this.#waiting.wait(signal, (settle) => {
       const check = () => {
-        // What is lost may be older than what the store has up to there.
+        // A lost entry may be older than what the store has up to there.
         if (replica.cursor !== null && compare(wanted, replica.cursor) <= 0 && replica.lost.size === 0) settle()
       }
       this.#checks.add(check)

@@ -223,7 +223,7 @@ export class Replica<T extends object> {
     if (relation !== undefined && relation >= 0) return false
     const { cleared } = this.#knowledge
     if (cleared !== null && precedes(accepted, cleared)) return false
-    // What was told is gone since, unless the store should have it and does not.
+    // A write that was told is gone since, unless the store should have it and does not.
     return !wasTold || this.lost.has(key)
   }
 

@@ -1,4 +1,5 @@
 /** Restores what the store lost, while a session lasts: offers it by merges, in parts, and applies the answers. */
+import { bytesOf } from './entries'
 import { MemisError } from './errors'
 import type { Replica } from './replica'
 import { batchBytesLimit, type CollectionId, type Entry, mergeLimit, type Transport } from './transport'
@@ -14,7 +15,7 @@ export const patience = 2000
 export const mayNotWrite = ({ code }: MemisError): boolean => code === 'UNAUTHORIZED' || code === 'READ_ONLY'
 
 export interface RestorerListener {
-  /** What the store tells instead belongs to the first contents, or to the catching up. */
+  /** The cause of changes by its answers: they belong to the first contents, or to the catching up. */
   cause(): 'snapshot' | 'resync'
   /** Nothing is lost any more, or something came of a part. */
   progressed(): void
@@ -28,14 +29,17 @@ type State =
   | { readonly kind: 'waiting'; readonly timer: unknown }
   | { readonly kind: 'merging' }
 
-export class Restorer<T extends object> {
+/** The part of a replica that restoring needs. */
+type LosingReplica = Pick<Replica<never>, 'lost' | 'base' | 'restorable' | 'merged'>
+
+export class Restorer {
   readonly #transport: Transport
   readonly #id: CollectionId
-  readonly #replica: Replica<T>
+  readonly #replica: LosingReplica
   readonly #listener: RestorerListener
   #state: State = { kind: 'idle' }
 
-  constructor(transport: Transport, id: CollectionId, replica: Replica<T>, listener: RestorerListener) {
+  constructor(transport: Transport, id: CollectionId, replica: LosingReplica, listener: RestorerListener) {
     this.#transport = transport
     this.#id = id
     this.#replica = replica
@@ -119,9 +123,6 @@ export class Restorer<T extends object> {
     this.#state = { kind: 'waiting', timer }
   }
 }
-
-const bytesOf = ({ key, item }: Entry): number =>
-  Buffer.byteLength(key) + (item === null ? 0 : Buffer.byteLength(JSON.stringify(item)))
 
 /** In random order (Fisher and Yates). */
 function shuffled<A>(list: A[]): A[] {

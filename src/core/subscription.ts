@@ -1,9 +1,6 @@
 /**
  * Keeps a replica up to date: begins sessions with the transport, one after the other, and knows how fresh the replica is.
- *
- *     connecting ──link up──> waiting ──timer──> opening ──begin──> filling ──live──> reconciling ──nothing lost──> live
- *         ^                      ^                  │                 │                    │                         │
- *         └──────link down───────┴──────────────────┴──── stale ──────┴────────────────────┴─────────────────────────┘
+ * CONTRIBUTING.md lists its states, and what leads from one to another.
  */
 import { backoff } from './backoff'
 import { isPermanent, MemisError, outOfTouch } from './errors'
@@ -46,7 +43,7 @@ const firstBackoff = 50
 /** One session with the transport. Whatever an older one tells is ignored. */
 interface Session {
   watch: Watch | null
-  readonly restorer: Restorer<object>
+  readonly restorer: Restorer
 }
 
 type State =
@@ -179,21 +176,15 @@ export class Subscription<T extends object> {
     else watch.close() // over before it began
   }
 
-  #makeRestorer(): Restorer<object> {
-    const restorer: Restorer<object> = new Restorer(
-      this.#transport,
-      this.#id,
-      this.replica as unknown as Replica<object>,
-      {
-        cause: () => (this.isSyncing ? 'snapshot' : 'resync'),
-        progressed: () => {
-          if ('session' in this.#state) this.#progressed(this.#state.session)
-        },
-        gaveUp: () => this.#acceptLoss(),
-        report: (error) => this.#listener.report(error),
+  #makeRestorer(): Restorer {
+    return new Restorer(this.#transport, this.#id, this.replica, {
+      cause: () => (this.isSyncing ? 'snapshot' : 'resync'),
+      progressed: () => {
+        if ('session' in this.#state) this.#progressed(this.#state.session)
       },
-    )
-    return restorer
+      gaveUp: () => this.#acceptLoss(),
+      report: (error) => this.#listener.report(error),
+    })
   }
 
   #isCurrent(session: Session): boolean {

@@ -1,13 +1,8 @@
 /**
  * The writes of a client on their way to the store. Each collection with writes has a lane, with one batch in flight: that
- * keeps the order of the calls. A lone write leaves in the next promise job; writes made in the same turn, or while a batch
- * is in flight, leave together. A batch whose outcome is unknown goes again as it was, before anything newer.
- *
- *     idle ──push──> scheduled ──> inFlight ──answer──> idle or inFlight
- *                                    │  ^
- *                              unknown  retry
- *                                    v  │
- *                               waitingToRetry
+ * keeps the order of the calls of each key. A lone write leaves in the next promise job; writes made in the same turn, or while a batch
+ * is in flight, leave together. A batch whose outcome is unknown goes again as it was, before anything newer. CONTRIBUTING.md
+ * lists the states of a lane.
  */
 import { backoff } from './backoff'
 import { MemisError, withStored } from './errors'

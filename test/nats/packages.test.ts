@@ -38,7 +38,7 @@ test('a connection decides for its own package', async () => {
   }
 })
 
-/** What `connect()` and `subscribe()` of a new client are refused with, at once. */
+/** The error that refuses `connect()` and `subscribe()` of a new client at once. */
 async function refusals(make: () => Client): Promise<string[]> {
   const client = make()
   new Complaints(client)

@@ -3,12 +3,12 @@ import assert from 'node:assert'
 import { suite } from 'uvu'
 import type { Entry } from '../../src/core/transport'
 import { Attempts } from '../../src/transports/nats/attempts'
-import type { Question } from '../../src/transports/nats/bucket'
 import { decodeDelivery, decodeHeaders, entryOf, type Facts, readHeaders } from '../../src/transports/nats/decode'
 import { beganAt, decodeEpochs, epochOf, fork, isCredible, nextEpoch, rename } from '../../src/transports/nats/epochs'
 import { Groups } from '../../src/transports/nats/groups'
 import { Room } from '../../src/transports/nats/room'
 import { Trail } from '../../src/transports/nats/trail'
+import type { Question } from '../../src/transports/nats/wire'
 
 const test = suite('parts, NATS')
 

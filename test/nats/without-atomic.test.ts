@@ -44,7 +44,7 @@ test('C4 C5 C6 what is built on one condition works, with and without a subscrip
     }),
   )
   assert.deepStrictEqual([refusal.code, refusal.stored], ['UNSUPPORTED_STORE', 'no'])
-  // What needs no atomic batch is none: one write with a condition, or checks alone.
+  // One write with a condition, or checks alone, need no atomic batch.
   await items.transaction((t) => {
     t.check('inside', items.entry('inside')?.revision ?? null)
     t.set('inside', { n: 6 })

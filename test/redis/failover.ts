@@ -50,7 +50,7 @@ export class Trial implements AsyncDisposable {
   /** The longest time without an acknowledgement for any of the clients (ms). */
   gap = 0
   readonly #clients: Client[]
-  /** What each key must be; undefined: absent. */
+  /** The item that each key must have; undefined: none. */
   readonly #expected = new Map<string, Item | undefined>()
   readonly #unsure = new Set<string>()
   readonly #timers: NodeJS.Timeout[] = []
@@ -109,7 +109,7 @@ export class Trial implements AsyncDisposable {
       `${title}: ${this.acknowledged} acknowledged, ${lost} found lost and ${restored} restored by three replicas, ${missing.length} missing, longest gap ${Math.round(this.gap)} ms${refused}`,
     )
     assert.deepStrictEqual(missing.slice(0, 5), [], `${missing.length} acknowledged writes are missing`)
-    // What is lost and never was acknowledged may be written anew instead.
+    // A lost write that never was acknowledged may be made anew instead.
     assert.ok(restored <= lost && restored >= least, `${restored} restored of ${lost}, at least ${least} expected`)
     for (const replay of this.replays) replay.check()
     assert.ok(this.gap <= most, `${Math.round(this.gap)} ms without an acknowledgement, at most ${most} expected`)
@@ -129,7 +129,7 @@ export class Trial implements AsyncDisposable {
         .then(
           () => {
             this.acknowledged++
-            // Of writes that were overwritten while they waited, the newest counts.
+            // The newest counts of those writes that were overwritten while they waited.
             if (item === undefined || (this.#expected.get(key)?.n ?? 0) < item.n) this.#expected.set(key, item)
             const now = performance.now()
             this.gap = Math.max(this.gap, now - last)

@@ -81,7 +81,7 @@ test('a lone set runs nine commands, whether or not others have written since th
   assert.deepStrictEqual([...one.codes, ...two.codes, ...deaf.codes], [])
 })
 
-/** What is done to the store after a lone set; the next one is accepted by the full script, and every item stays. */
+/** Changes of the store after a lone set; the full script accepts the next one, and every item stays. */
 const troubles: Record<string, readonly (readonly string[])[]> = {
   'the log is gone': [['DEL', `${base}/log`]],
   'the log is gone, and there are times that nobody set': [

@@ -7,7 +7,7 @@ import { Complaints, type Disposable, redisServer, rejection, suite, until, with
 
 const test = suite('managed')
 
-/** What the server does not know, and what memis says of it. */
+/** Commands that the server does not know, and memis's words on each. */
 const lacking: readonly (readonly [command: string, ...words: string[]])[] = [
   ['EVAL', 'EVAL'],
   ['EVALSHA', 'EVALSHA'],

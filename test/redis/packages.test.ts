@@ -12,7 +12,7 @@ const test = suite('packages')
 const dir = mkdtempSync(join(process.env.MEMIS_TMP ?? tmpdir(), 'memis-packages-'))
 const usual = process.env.MEMIS_REDIS
 
-/** What `redis` leads to, for memis. */
+/** The package that `redis` leads to, for memis. */
 function use(name: string | undefined): void {
   if (name === undefined) delete process.env.MEMIS_REDIS
   else process.env.MEMIS_REDIS = name

@@ -1,4 +1,4 @@
-/** What depends on the package `redis`, with version 5 of it. */
+/** Tests that depend on the package `redis`, with version 5 of it. */
 import { join } from 'node:path'
 import { again } from './again'
 import { suite } from './support'

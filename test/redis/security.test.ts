@@ -1,18 +1,17 @@
 /**
- * What somebody can do who may only publish on channels (H6), what a message can cost (H7, H8), and how memis identifies a store that does
+ * The powers of somebody who may only publish on channels (H6), the cost of a message (H7, H8), and how memis identifies a store that does
  * not say who it is.
  */
 import assert from 'node:assert'
 import { createHash } from 'node:crypto'
-import { connect, createServer, type Socket } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createClient as createRedisClient } from 'redis'
 import { type Client, type Collection, createClient } from '../../src'
+import { slowly } from '../support/latency'
 import type { Server } from '../support/servers'
 import {
   baseOf,
   Complaints,
-  type Disposable,
   differences,
   note,
   Raw,
@@ -228,33 +227,6 @@ test('what a forged message costs: no contents are read again, and a flood provo
   await Promise.all(clients.map((client) => client.close()))
 })
 
-/** A way to the server on which everything takes so many ms. */
-async function slowly(server: Server, ms: number): Promise<Disposable<{ url: string }>> {
-  const sockets = new Set<Socket>()
-  const proxy = createServer((near) => {
-    const far = connect(server.port, '127.0.0.1')
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from)
-      from.setNoDelay()
-      from.on('data', (chunk) => void setTimeout(() => to.writable && to.write(chunk), ms))
-      from.on('error', () => {}) // 'close' follows
-      from.on('close', () => to.destroy())
-    }
-  })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  const { port } = proxy.address() as { port: number }
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      proxy.close()
-      for (const socket of sockets) socket.destroy()
-    },
-  }
-}
-
 for (const [what, make] of Object.entries({
   'of another epoch': () => `memis2 ${'0'.repeat(40)} 0 1a21f06a497-24dabc29 999999999 999999999\n[]`,
   'that nobody signed': (tenant: Tenant) => forge(tenant, lastOf(tenant).head + 5, lastOf(tenant).head + 5),
@@ -271,7 +243,7 @@ for (const [what, make] of Object.entries({
     await items.set('last', { v: 1 })
     await until('it is heard of', () => tenant.heard.length > 1)
     await using far = await slowly(server, 20)
-    await using joining = createClient(far.url)
+    await using joining = createClient(`redis://127.0.0.1:${far.port}`)
     new Complaints(joining)
     await joining.connect()
     let over = false

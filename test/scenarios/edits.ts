@@ -6,14 +6,14 @@ import { note, until } from '../support/testing'
 
 export interface Lossy {
   readonly name: string
-  /** What both processes make their clients with. */
+  /** The options of the clients of both processes. */
   readonly options: object
   client(): Client
   /** Keeps what the store holds now; the function that is returned takes the store back to there, with a failover or a restart. */
   keep(): Promise<() => Promise<unknown>>
 }
 
-/** What an editor goes by after a conflict. */
+/** The source of an editor's next try after a conflict. */
 export type After = 'looks again' | 'takes what is there'
 
 interface Edited {

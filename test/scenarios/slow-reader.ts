@@ -11,7 +11,7 @@ const rate = 1000
 const keys = 100
 /** Every change of these that was kept would be more than a kilobyte. */
 const text = 'x'.repeat(1000)
-/** What the heap may grow by (bytes): a tenth of what all changes take. The client's buffers and compiled code are some megabytes. */
+/** The most that the heap may grow by (bytes): a tenth of what all changes take. The client's buffers and compiled code are some megabytes. */
 const bound = (seconds * rate * text.length) / 10
 
 setFlagsFromString('--expose-gc')

@@ -6,8 +6,8 @@ import assert from 'node:assert'
 import { createHash } from 'node:crypto'
 import { Raw, redisSite } from '../redis/support'
 import type { Site } from '../scenarios/site'
+import { slowly } from '../support/latency'
 import { type Disposable, harmOf, note, suite } from '../support/testing'
-import { slowly } from './latency'
 import { type Ground, groundOf, Siege } from './siege'
 import { lie, Tenant } from './tenant'
 
@@ -219,7 +219,7 @@ for (const [what, make] of Object.entries(provoking)) {
 
 const bulk = (n: number) => ({ true: 1, text: 'x'.repeat(200), n })
 
-/** What arrives without end while somebody joins from afar. */
+/** Messages that arrive without end while somebody joins from afar. */
 for (const [what, make] of Object.entries({
   ...provoking,
   'lies that follow on': lies['signed with what can be heard'],

@@ -19,7 +19,7 @@ const count = Number(process.env.MEMIS_FUZZ ?? 60_000)
 const atOnce = 500
 const item = { item: { v: 7 }, json: '{"v":7}', bytes: 7 }
 
-/** What a script may refuse. Anything else is a script that failed. */
+/** Refusals that a script may give. Anything else is a script that failed. */
 const refusal = /^(MEMIS[A-Z]+|WRONGTYPE) /
 
 async function runAll(raw: Raw, commands: readonly Command[]): Promise<unknown[]> {

@@ -14,7 +14,7 @@ const assertUnharmed = harmOf(test)
 let ground: Disposable<Ground<NatsSite>>
 let tenant: NatsConnection
 let neighbour: NatsConnection
-/** Where answers went that the tenant overheard. */
+/** Inboxes of answers that the tenant overheard. */
 const overheard = new Set<string>()
 let count = 0
 
@@ -49,7 +49,7 @@ type Send = (
 
 const words = (text: string) => text.split(' ') as [string, string]
 
-/** What the tenant sends to a replica's inbox. `name`: of the replica's consumer. */
+/** Messages of the tenant to a replica's inbox. `name`: of the replica's consumer. */
 const junk: Record<string, (send: Send, name: string) => void> = {
   'questions of flow control, to be answered where commands go': (send) => {
     for (const command of ['PURGE', 'DELETE', 'INFO'])

@@ -58,7 +58,7 @@ const scores = [...numbers, ...more].filter((text) => text !== 'nan' && text.tri
 
 export class Stage {
   readonly keys: Keys
-  /** Who knows what a client knows that has just begun. */
+  /** The knowledge of a client that has just begun. */
   readonly knowledge = new Knowledge()
   readonly #seed = createHash('sha1').update(String(Math.random())).digest('hex')
 
@@ -182,7 +182,7 @@ export class Stage {
     ]
   }
 
-  /** What a client that has just begun makes of what it reads. */
+  /** Reads as a client that has just begun. */
   understand(reply: unknown): { page: Page; history: readonly Epoch[]; entries: readonly Entry[] } {
     const page = decodePage(reply)
     const knowledge = new Knowledge()

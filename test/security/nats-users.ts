@@ -52,7 +52,7 @@ export async function siteWithUsers(users: Readonly<Record<string, User>>): Prom
   }
 }
 
-/** Where a replica of the collection hears its consumer. */
+/** The subject at which a replica of the collection hears its consumer. */
 export async function inboxesOf(raw: Raw, collection: string): Promise<{ name: string; inbox: string }[]> {
   const consumers = (await raw.consumers()) as unknown as {
     name: string

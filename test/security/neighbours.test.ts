@@ -74,7 +74,7 @@ test('Redis: with the keys of a prefix up to the brace, a prefix that goes on wi
   assert.strictEqual((await rejection(items.subscribe())).code, 'UNAUTHORIZED')
 })
 
-/** What somebody asks of JetStream to read, change or empty the bucket `memis-test` by a stream of their own. */
+/** Questions to JetStream, to read, change or empty the bucket `memis-test` by a stream of their own. */
 const streams: Record<string, object> = {
   'a source': { subjects: ['$KV.memis-other.>'], sources: [{ name: 'KV_memis-test' }] },
   'a mirror': { mirror: { name: 'KV_memis-test' } },

@@ -39,7 +39,7 @@ export interface SiegeOptions {
   readonly options?: MemisOptions
 }
 
-/** What an attack cost the victims. */
+/** The cost of an attack to the victims. */
 export interface Cost {
   /** Bytes that replicas were sent. */
   readonly bytes: number
@@ -51,7 +51,7 @@ export interface Cost {
 
 /** Whoever joins is in within so many ms. */
 const longestJoin = 5000
-/** What a forged message makes replicas do must not keep the process busy for longer (ms of CPU time, for a whole attack). */
+/** A whole attack by forged messages must not keep the process busy for longer (ms of CPU time). */
 const mostCpu = 4000
 
 export class Siege implements AsyncDisposable {
@@ -59,7 +59,7 @@ export class Siege implements AsyncDisposable {
   readonly items: Collection<Item>
   readonly replicas: readonly Collection<Item>[]
   readonly complaints: readonly Complaints[]
-  /** What the true writer was told that the store has. */
+  /** The contents of the store, by its answers to the true writer. */
   readonly truth = new Map<string, Item>()
   readonly stales: string[] = []
   readonly #ground: Ground
@@ -201,7 +201,7 @@ export class Siege implements AsyncDisposable {
     const all = [...this.replicas, joiner]
     await untilEqualTo(this.#ground.site.read, all, 5000)
     await until('all are live', () => all.every(({ freshness }) => freshness.state === 'live'), 5000)
-    // What is live now must be right now.
+    // A replica that is live now must be right now.
     for (const each of all) assert.deepStrictEqual(differences(new Map(each), this.truth), [], 'wrong while live')
     for (const replay of this.#replays) replay.check()
     assert.deepStrictEqual(this.#lies, [])

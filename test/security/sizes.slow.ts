@@ -48,7 +48,7 @@ for (const [what, make] of Object.entries(bombs)) {
     const ground = grounds.redis as Ground<Site>
     const name = `sizes${++count}`
     await using tenant = await Tenant.of(raw, ground.site.server, name)
-    // What takes long to arrive must not be taken for lost: audits as far apart as by default.
+    // A message that takes long must not be taken for lost: audits as far apart as by default.
     await using siege = await Siege.begin(ground, name, { options: { auditInterval: 2000 } })
     const { cpuMs } = await siege.endure(async () => tenant.publish(make(tenant, tenant.last.last + 1)))
     note(`two messages of ${what}: ${cpuMs.toFixed(0)} ms of CPU time, for the attacker and two replicas`)
@@ -57,7 +57,7 @@ for (const [what, make] of Object.entries(bombs)) {
   })
 }
 
-/** What a client of the collection writes, with limits of its own. Under keys that the truth does not contain. */
+/** Writes of a client of the collection, with limits of its own. Under keys that the truth does not contain. */
 const loads: Record<string, { readonly most: number; items(): readonly (readonly [string, object])[] }> = {
   'an item of 3 MB': { most: 4e6, items: () => [['big', { text: 'x'.repeat(3e6) }]] },
   'thirty items of 500 KB': {

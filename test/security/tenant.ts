@@ -26,7 +26,7 @@ function parse(text: string): Heard {
 
 export class Tenant implements AsyncDisposable {
   readonly base: string
-  /** What others said. */
+  /** Messages of others. */
   readonly heard: string[] = []
   readonly #said = new Set<string>()
   readonly #talks

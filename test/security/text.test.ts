@@ -8,7 +8,7 @@ import { rejection, suite, until } from '../support/testing'
 
 const test = suite('security: text', 60_000)
 
-/** What moves a cursor, begins a line, or turns the direction of writing. */
+/** Characters that move a cursor, begin a line, or turn the direction of writing. */
 const harmful: Record<string, string> = {
   'an escape sequence': '\u001b[31m\u001b]0;owned\u0007',
   'a line break': 'a\n2026-11-27 INFO admin logged in',

@@ -9,7 +9,7 @@ export interface ClusterSettings extends Pick<RedisOptions, 'binary' | 'args'> {
   /** `cluster-node-timeout` (ms). */
   nodeTimeout?: number
   masters?: number
-  /** Of each master. */
+  /** Replicas of each master. */
   replicas?: number
 }
 

@@ -1,4 +1,4 @@
-/** What `update` costs beside `set`, and a change that many watch, in a process of its own. */
+/** The cost of `update` beside `set`, and of a change that many watch, in a process of its own. */
 import { type ClientOptions, type Collection, createClient } from '../../../src'
 import type { Entry } from '../../../src/core/transport'
 import { serve, timesOf } from '../support/actor'

@@ -132,7 +132,7 @@ export function conditions(test: Define<Scene>): void {
     await conflict(reader.items.set('a', { n: 3 }, { ifRevision: a as string }), writer.items.entry('a'))
     await conflict(reader.items.delete('gone', { ifRevision: gone as string }), undefined)
     await conflict(reader.items.set('new', { n: 2 }, { ifAbsent: true }), writer.items.entry('new'))
-    // What it is told of is no news to the replica by itself; a revision from elsewhere counts all the same.
+    // A revision from elsewhere counts, too, though the replica has not been told of it.
     await reader.items.set('a', { n: 3 }, { ifRevision: revisionOf(writer, 'a') })
     await reader.items.set('gone', { n: 3 }, { ifAbsent: true })
     transport.release()

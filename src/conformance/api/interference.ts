@@ -23,9 +23,9 @@ export class Interference implements Transport {
   answered = 0
   written = 0
   readonly #inner: Transport
-  /** What happens after the next answers, before the client is told that they are lost. */
+  /** Called after the next answers, before the client is told that they are lost. */
   readonly #losses: (() => unknown)[] = []
-  /** What sinks are to be told, as long as it is held back. */
+  /** Calls of sinks that are held back. */
   #held: (() => void)[] | null = null
   /** Sessions that have begun since then are told all the same. */
   #passesNew = false

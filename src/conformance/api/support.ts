@@ -23,7 +23,7 @@ export function observe<R>(promise: Promise<R>): Observed<R> {
   return observed
 }
 
-/** What goes on beside a case, and is awaited at its end: a case that fails before must not leave an unhandled rejection. */
+/** A task beside a case, awaited at its end: a case that fails before must not leave an unhandled rejection. */
 export function aside<R>(run: () => Promise<R>): Promise<R> {
   const promise = run()
   promise.catch(() => {})

@@ -1,4 +1,5 @@
 /** What the interface rules out. A real store would suffer it; a test double says so. */
+import { bytesOf } from '../../core/entries'
 import { type Batch, batchBytesLimit, batchLimit, type Entry, MemisError, mergeLimit } from '../../transport-kit'
 
 /** @throws MemisError if the core must not have handed it over */
@@ -14,12 +15,10 @@ export function checkBatch({ writes, isAtomic, sequence }: Batch): void {
 /** @throws MemisError if the core must not have handed it over */
 export function checkMerge(entries: readonly Entry[]): void {
   if (entries.length > mergeLimit) throw malformed(`it has more than ${mergeLimit} entries`)
-  const bytes = entries.reduce((sum, { key, item }) => sum + bytesOf(key) + bytesOf(JSON.stringify(item) ?? ''), 0)
+  const bytes = entries.reduce((sum, entry) => sum + bytesOf(entry), 0)
   if (entries.length > 1 && bytes > batchBytesLimit) throw malformed(`it has more than ${batchBytesLimit} bytes`)
   if (new Set(entries.map(({ key }) => key)).size < entries.length) throw malformed('it has two entries of a key')
   if (entries.some(({ item }) => item === undefined)) throw malformed('an entry has neither an item nor null')
 }
-
-const bytesOf = (text: string) => Buffer.byteLength(text)
 
 const malformed = (why: string) => new MemisError('STORE_REFUSED', `the batch is malformed: ${why}`, { stored: 'no' })

@@ -1,6 +1,6 @@
 /** A database's stream: made if it is missing, used as it is if it is there; and what its leader says about it. */
 import type { Clock } from '../../core/clock'
-import { disconnected, type MemisError } from '../../core/errors'
+import { disconnected, type MemisError, notSent } from '../../core/errors'
 import type { Epoch, Host } from '../../core/transport'
 import { checkConfig, ownConfig, readConfig, type StreamSettings } from './config'
 import { decodeStored, header, type Stored } from './decode'
@@ -13,7 +13,7 @@ import type { BucketOptions } from './options'
 import { Room } from './room'
 import type { Session } from './session'
 import { type Stamp, Trail } from './trail'
-import type { Answer, HeaderList, Wire } from './wire'
+import { type Answer, type HeaderList, isLeaderless, type Question, type StoredMessage, type Wire } from './wire'
 
 /** What everything that belongs to one transport shares. */
 export interface Context {
@@ -32,20 +32,6 @@ export interface StreamState extends StreamSettings {
   readonly head: number
   readonly first: number
 }
-
-/** A message as the stream stores it; headers and data in base64. */
-export interface StoredMessage {
-  readonly seq: number
-  readonly time: string
-  readonly hdrs?: string
-  readonly data?: string
-}
-
-/** A message by its number, the last one of a subject, or the first one from a number on; subjects may be patterns. */
-export type Question =
-  | { readonly seq: number }
-  | { readonly last_by_subj: string }
-  | { readonly seq: number; readonly next_by_subj: string }
 
 /**
  * So many messages are in flight to a stream. The server drops what comes while 10,000 wait in it, of whatever client (100,000 in the
@@ -263,6 +249,7 @@ export class Bucket {
       state = { ...readConfig({}, host), created: '', history: nothingYet, head: 0, first: 1 }
     } else {
       if (info.error !== undefined) throw refusal(info.error)
+      if (isLeaderless(info)) throw notSent('nobody leads the stream just now')
       checkConfig(this.names, info.config)
       this.#config = { ...info.config, metadata: undefined }
       this.#ahead = Date.parse(info.ts) - clock.now()
@@ -288,11 +275,7 @@ export class Bucket {
   }
 
   /** Begins an epoch if the stream has lost something that this client knows of. */
-  async #verify(
-    ask: () => Promise<Answer>,
-    history: readonly Epoch[],
-    known: readonly Epoch[],
-  ): Promise<readonly Epoch[]> {
+  async #verify(ask: () => Promise<Answer>, history: readonly Epoch[], known: readonly Epoch[]) {
     // Others may have noticed it first.
     for (const epoch of history) if (!known.some(({ id }) => id === epoch.id)) this.trail.cut(epoch.floor)
     const readHead = async () => {

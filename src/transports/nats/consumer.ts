@@ -137,7 +137,7 @@ export class Consumer {
     const { wire, names } = this.#bucket
     if (answer !== '') {
       const start = `$JS.FC.${names.stream}.${this.#name}.`
-      // What is no single token could be more than a subject for the server.
+      // More than a single token could be more than a subject for the server.
       const isOwn = answer.startsWith(start) && /^[\w-]{1,64}$/.test(answer.slice(start.length))
       if (!isOwn) return this.#distrust(subject)
       wire.connection.publish(answer)

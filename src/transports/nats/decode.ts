@@ -1,9 +1,9 @@
 /** What comes from a stream, as entries. Nothing here trusts what it is given. No I/O. */
 import { decodeRevision, epochAt, precedes } from '../../core/history'
 import type { Entry, Epoch, Gone, Revision } from '../../core/transport'
-import type { StoredMessage } from './bucket'
 import { headersOf, type Message, mostHeaderBytes } from './client'
 import { beganAt, youth } from './epochs'
+import type { StoredMessage } from './wire'
 
 /** Names of headers. Those of memis do not disturb other clients. */
 export const header = {
@@ -159,7 +159,7 @@ export const decodeStored = ({ seq, time, hdrs, data = '' }: StoredMessage): Sto
 })
 
 /**
- * What a stream says about a key at a time (ms since 1970, by its server's clock). `maxAge`: after how many ms it drops everything.
+ * The word of a stream on a key at a time (ms since 1970, by its server's clock). `maxAge`: after how many ms it drops everything.
  * `isLive`: the stream delivered it as soon as it could, and the key may have been written again meanwhile; its time may be over.
  */
 export function entryOf(
@@ -190,7 +190,7 @@ function revisionOf({ revision, isMarker }: Facts, time: number, place: Revision
   if (revision !== undefined && precedes(revision, place)) return revision
   const epoch = history.findIndex(({ id }) => id === place.epoch)
   if (!isMarker || epoch < 1 || time >= beganAt(place.epoch) + youth) return place
-  // What has expired was there when the epoch began.
+  // The version that expired was there when the epoch began.
   return { epoch: (history[epoch - 1] as Epoch).id, n: Math.max(1, (history[epoch] as Epoch).floor) }
 }
 

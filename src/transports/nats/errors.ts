@@ -4,9 +4,6 @@ import { disconnected, MemisError } from '../../core/errors'
 export const forbidden = (subject: string) =>
   new MemisError('UNAUTHORIZED', `this user may not publish to ${subject}`, { stored: 'no' })
 
-/** Nothing was sent. */
-export const notSent = (message: string) => new MemisError('DISCONNECTED', message, { stored: 'no' })
-
 /** Codes of JetStream. */
 export const code = {
   noStream: 10059,

@@ -57,7 +57,7 @@ export class Groups {
     const group = this.#group
     this.#group = null
     if (group === null) return
-    // What has replaced a part of the batch has the same key.
+    // A message that replaced a part of the batch has the same key.
     this.#tell([...new Map(group.entries.map((entry) => [entry.key, entry])).values()])
   }
 }

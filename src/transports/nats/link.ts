@@ -4,10 +4,10 @@ import diagnostics from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { backoff, longestBackoff } from '../../core/backoff'
 import type { Clock } from '../../core/clock'
-import { disconnected, isPermanent, MemisError } from '../../core/errors'
+import { disconnected, isPermanent, MemisError, notSent } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { type Library, listenTo, type NatsConnection } from './client'
-import { notSent, refusal, translate } from './errors'
+import { refusal, translate } from './errors'
 import { Wire } from './wire'
 
 /** `skip`: with which of the servers to begin. */

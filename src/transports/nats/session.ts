@@ -10,6 +10,7 @@ import { type Delivery, entryOf, type Facts, factsOf } from './decode'
 import { translate } from './errors'
 import { Groups } from './groups'
 import { keyOf, type Names } from './names'
+import { Undelivered } from './undelivered'
 import { textOf } from './wire'
 
 /** What a cursor carries beside the place. */
@@ -23,15 +24,9 @@ type State =
   /** The consumer is being made. What it delivers waits until it is known of which history it is. */
   | { readonly kind: 'opening'; readonly early: [Message, Delivery][] }
   /** What was there when it was made is delivered up to `target`. */
-  | { readonly kind: 'filling'; target: number; missing: Missing | null }
-  | { readonly kind: 'live'; provedAt: number; missing: Missing | null }
+  | { readonly kind: 'filling'; target: number }
+  | { readonly kind: 'live'; provedAt: number }
   | { readonly kind: 'over' }
-
-/** The leader has had something that was not delivered since `since` (the clock's time), when everything up to `reached` had been. */
-interface Missing {
-  readonly reached: number
-  readonly since: number
-}
 
 /** So many sessions of a bucket may ask the leader at each audit; of more, each asks so often within the liveness timeout. */
 const fewSessions = 50
@@ -61,6 +56,7 @@ export class Session implements ConsumerListener {
   /** The place of a clear whose tombstones are still to come; 0 if there is none. */
   #clearing = 0
   #anchors: Anchors
+  readonly #undelivered = new Undelivered()
   /** Somebody says that a message was lost. */
   #isSuspicious = false
   #isComparing = false
@@ -167,7 +163,7 @@ export class Session implements ConsumerListener {
     this.#complete = this.#reached
     // What a snapshot tells is incomplete anyway.
     this.#ungrouped = after === null ? target : 0
-    this.#state = { kind: 'filling', target, missing: null }
+    this.#state = { kind: 'filling', target }
     this.#sink.begin(after === null ? 'snapshot' : 'delta', stream.history)
     for (const [message, delivery] of early) if (!this.#isOver) this.#deliver(message, delivery)
     this.#flush()
@@ -246,7 +242,8 @@ export class Session implements ConsumerListener {
     if (this.#state.kind === 'filling') {
       if (this.#reached < this.#state.target) return
       this.#complete = Math.max(this.#complete, this.#stream.head)
-      this.#state = { kind: 'live', provedAt: 0, missing: null }
+      this.#state = { kind: 'live', provedAt: 0 }
+      this.#undelivered.arrived()
     }
     this.#prove()
   }
@@ -263,7 +260,7 @@ export class Session implements ConsumerListener {
 
   #isAskDue(state: Extract<State, { kind: 'live' }>): boolean {
     const { host, clock } = this.#bucket.context
-    if (this.#bucket.sessions.size <= fewSessions || state.missing !== null) return true
+    if (this.#bucket.sessions.size <= fewSessions || this.#undelivered.isAwaited) return true
     return clock.now() - state.provedAt >= host.livenessTimeout / asksWithinLiveness
   }
 
@@ -277,7 +274,7 @@ export class Session implements ConsumerListener {
       // What was awaited may have been replaced or removed.
       if (state.kind === 'filling') state.target = last
       if (last > this.#reached) return this.#miss()
-      if ('missing' in state) state.missing = null
+      this.#undelivered.arrived()
       this.#isSuspicious = false
       this.#clearing = 0
       this.#groups.release()
@@ -293,12 +290,11 @@ export class Session implements ConsumerListener {
 
   /** The leader has a message that was not delivered. It may be on its way. */
   #miss(): void {
-    const state = this.#state
-    if (!('missing' in state)) return
+    const { kind } = this.#state
+    if (kind !== 'filling' && kind !== 'live') return
     const { clock, host } = this.#bucket.context
-    const now = clock.now()
-    const patience = state.kind === 'live' ? Math.min(longestDelivery, host.livenessTimeout / 4) : host.livenessTimeout
-    if (state.missing?.reached !== this.#reached) state.missing = { reached: this.#reached, since: now }
-    else if (now - state.missing.since >= patience) this.fail(outOfTouch('a message was not delivered'))
+    const patience = kind === 'live' ? Math.min(longestDelivery, host.livenessTimeout / 4) : host.livenessTimeout
+    if (!this.#undelivered.isLost(this.#reached, clock.now(), patience)) return
+    this.fail(outOfTouch('a message was not delivered'))
   }
 }

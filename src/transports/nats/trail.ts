@@ -1,6 +1,6 @@
-/** What this client knows of the messages of a stream, to recognise it after an outage. */
-import type { Question, StoredMessage } from './bucket'
+/** A memory of messages of a stream, by which it is recognised after an outage. */
 import { decodeHeaders } from './decode'
+import type { Question, StoredMessage } from './wire'
 
 /** A message of the stream: its place, its subject if that is known, and its time (ms since 1970) or the id that it was published with. */
 export interface Stamp {

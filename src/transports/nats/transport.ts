@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { systemClock } from '../../core/clock'
 import { disconnected, MemisError, withStored } from '../../core/errors'
+import { repeat } from '../../core/repeat'
 import type {
   Batch,
   CollectionId,
@@ -54,7 +55,7 @@ class NatsTransport implements Transport {
   #context: Context | null = null
   #attempts!: Attempts
   #maxPayload = standardPayload
-  #audit: unknown
+  #stopAudits = () => {}
   #isClosed = false
 
   constructor(checked: Checked, clock = systemClock) {
@@ -148,7 +149,7 @@ class NatsTransport implements Transport {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.clock.clearTimeout(this.#audit)
+    this.#stopAudits()
     for (const { sessions } of this.#buckets.values()) for (const session of [...sessions]) session.close()
     await Promise.all([...this.#buckets.values()].map(({ ending }) => ending))
     await this.#context?.link.close()
@@ -157,12 +158,12 @@ class NatsTransport implements Transport {
   #up(host: Host): void {
     const { link } = this.#context as Context
     this.#maxPayload = link.wire.connection.info?.max_payload ?? standardPayload
-    this.#auditLater(host)
+    this.#stopAudits = repeat(this.clock, host.auditInterval, () => this.#audit())
     host.up()
   }
 
   #down(host: Host, error: MemisError): void {
-    this.clock.clearTimeout(this.#audit)
+    this.#stopAudits()
     for (const bucket of this.#buckets.values()) {
       // What it says when it is back may be another thing.
       bucket.forget()
@@ -171,16 +172,13 @@ class NatsTransport implements Transport {
     host.down(error)
   }
 
-  #auditLater(host: Host): void {
-    this.#audit = this.clock.setTimeout(() => {
-      this.#attempts.forgetOld(this.clock.now())
-      this.#context?.link.audit()
-      for (const [name, bucket] of this.#buckets) {
-        if (bucket.sessions.size > 0) bucket.audit()
-        else if (bucket.room.isEmpty && this.clock.now() - bucket.usedAt > longestIdle) this.#buckets.delete(name)
-      }
-      this.#auditLater(host)
-    }, host.auditInterval)
+  #audit(): void {
+    this.#attempts.forgetOld(this.clock.now())
+    this.#context?.link.audit()
+    for (const [name, bucket] of this.#buckets) {
+      if (bucket.sessions.size > 0) bucket.audit()
+      else if (bucket.room.isEmpty && this.clock.now() - bucket.usedAt > longestIdle) this.#buckets.delete(name)
+    }
   }
 
   /** @throws MemisError */

@@ -4,9 +4,9 @@
  */
 import { randomFillSync } from 'node:crypto'
 import type { Clock } from '../../core/clock'
-import { disconnected, type MemisError } from '../../core/errors'
+import { disconnected, type MemisError, notSent } from '../../core/errors'
 import type { Library, Message, NatsConnection, Subscription } from './client'
-import { type ApiError, forbidden, notSent, translate } from './errors'
+import { type ApiError, forbidden, translate } from './errors'
 import { Room } from './room'
 
 /** An answer of JetStream: an error, or what was asked for. */
@@ -15,6 +15,20 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: each question has an answer of its own
   readonly [name: string]: any
 }
+
+/** A message as the stream stores it; headers and data in base64. */
+export interface StoredMessage {
+  readonly seq: number
+  readonly time: string
+  readonly hdrs?: string
+  readonly data?: string
+}
+
+/** A message by its number, the last one of a subject, or the first one from a number on; subjects may be patterns. */
+export type Question =
+  | { readonly seq: number }
+  | { readonly last_by_subj: string }
+  | { readonly seq: number; readonly next_by_subj: string }
 
 /** Who waits for answers. Many are told apart by an index, since a promise for each would cost more than the rest. */
 export interface Waiter {
@@ -186,7 +200,7 @@ export class Wire {
     } catch (error) {
       return waiter.failed(disconnected('NATS gave an answer that cannot be read', error), index)
     }
-    if (answer.error?.code === 503) this.#unservedSince ??= this.#options.clock.now()
+    if (answer.error?.code === 503 || isLeaderless(answer)) this.#unservedSince ??= this.#options.clock.now()
     else this.#unservedSince = null
     waiter.answered(answer, index)
   }
@@ -223,6 +237,9 @@ export class Wire {
     return hasFailed
   }
 }
+
+/** Servers that hold a stream tell of their copy if nobody leads: that may be old. */
+export const isLeaderless = ({ cluster }: Answer): boolean => cluster !== undefined && !cluster.leader
 
 const attempt = (call: () => void): void => {
   try {

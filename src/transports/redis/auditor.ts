@@ -1,8 +1,8 @@
 /** Compares the sessions of a client with the store: all of them regularly, one at a time if a notification gives reason to. */
 import type { Clock } from '../../core/clock'
 import { MemisError } from '../../core/errors'
+import { repeat } from '../../core/repeat'
 import type { Host } from '../../core/transport'
-import { repeat } from './repeat'
 import type { Server } from './route'
 import { auditScript } from './scripts'
 import type { Session } from './session'

@@ -7,18 +7,21 @@
 import type { RedisClientType } from 'redis'
 import { backoff } from '../../core/backoff'
 import type { Clock } from '../../core/clock'
-import { disconnected, isPermanent, MemisError, outOfTouch } from '../../core/errors'
+import { disconnected, isPermanent, MemisError, notSent, outOfTouch } from '../../core/errors'
+import { repeat } from '../../core/repeat'
 import type { Host } from '../../core/transport'
-import { Link } from './link'
-import { repeat } from './repeat'
+import { Inquiry } from './inquiry'
+import { Link, refusedPause } from './link'
+import { fromAny } from './nodes'
 import type { Route, Routes, RoutesListener } from './route'
 import { SlotRoute } from './slot-route'
 import { readSlots } from './slots'
+import { sleep, within } from './within'
 
-/** No question for the slots is sooner than this after the one before (ms). While nothing changes, the pause grows. */
-const pause = { first: 100, longest: 500 }
 /** A node is not asked for longer than this (ms): another may know. */
 const answerTimeout = 500
+/** The first backoff while no node can be reached (ms). */
+const firstBackoff = 100
 /** While no node is connected, another one is tried after so many ms, even if the last one has not refused. */
 const seekPause = 1000
 /** While no node is connected, so many attempts go on at once. */
@@ -45,19 +48,17 @@ export class Cluster implements Routes {
   readonly #host: Host
   readonly #listener: RoutesListener
   readonly #links = new Map<string, Link>()
-  readonly #heard = new Set<Heard>()
+  /** Subscriptions, which end when their slot moves. */
+  readonly heard = new Set<Heard>()
   readonly #cancelChecks: () => void
+  /** Which slots are where. The reason may be a link that is to blame. */
+  readonly #inquiry: Inquiry<Link>
   #owners: Map<number, string> = new Map()
   #state: 'seeking' | 'up' | 'closed' = 'seeking'
   /** Attempts to find any node that failed in a row. */
   #failures = 0
   #nextSeed = 0
   #seekTimer: unknown
-  #refreshTimer: unknown
-  #isRefreshing = false
-  #isAskedAgain = false
-  #refreshedAt = -Infinity
-  #pause = pause.first
   #epoch = ''
   #checks = 0
 
@@ -66,6 +67,11 @@ export class Cluster implements Routes {
     this.#clock = clock
     this.#host = host
     this.#listener = listener
+    this.#inquiry = new Inquiry(
+      clock,
+      () => this.#state !== 'up',
+      (blamed) => this.#ask(blamed),
+    )
     this.#cancelChecks = repeat(clock, host.auditInterval, () => void this.#check())
     this.#seek()
   }
@@ -78,10 +84,10 @@ export class Cluster implements Routes {
     this.#state = 'closed'
     this.#cancelChecks()
     this.#clock.clearTimeout(this.#seekTimer)
-    this.#clock.clearTimeout(this.#refreshTimer)
+    this.#inquiry.close()
     for (const link of this.#links.values()) link.close()
     this.#links.clear()
-    this.#heard.clear()
+    this.heard.clear()
   }
 
   /** The link to the owner of a slot, if it is known and there is one. */
@@ -95,22 +101,22 @@ export class Cluster implements Routes {
     for (;;) {
       if (this.#state !== 'up') {
         // It may be found again in a moment.
-        if (this.#state === 'closed' || this.#clock.now() >= end) throw nowhere('not connected to the cluster')
-        await this.#settle(10)
+        if (this.#state === 'closed' || this.#clock.now() >= end) throw notSent('not connected to the cluster')
+        await sleep(this.#clock, 10)
         continue
       }
       const address = this.#owners.get(slot)
       if (address === undefined) {
         this.refresh()
-        throw nowhere(`no node of the cluster has the slot ${slot}`)
+        throw notSent(`no node of the cluster has the slot ${slot}`)
       }
       const link = this.#links.get(address) ?? this.#open(address, false)
       if (link.isUp) return link
       this.refresh()
       const left = end - this.#clock.now()
-      if (left <= 0) throw nowhere('the node of the collection is not connected')
+      if (left <= 0) throw notSent('the node of the collection is not connected')
       // As long as the same node is the owner, its attempts to connect are waited for; another owner ends the wait.
-      await link.whenUp(left).catch(() => this.#settle(Math.min(left, 50)))
+      await link.whenUp(left).catch(() => sleep(this.#clock, Math.min(left, 50)))
     }
   }
 
@@ -123,37 +129,23 @@ export class Cluster implements Routes {
     this.refresh()
   }
 
+  get #connected(): [address: string, Link][] {
+    return [...this.#links].filter(([, link]) => link.isUp)
+  }
+
   addressOf(link: Link): string {
     for (const [address, each] of this.#links) if (each === link) return address
     return ''
   }
 
-  hear(heard: Heard): void {
-    this.#heard.add(heard)
-  }
-
-  unhear(heard: Heard): void {
-    this.#heard.delete(heard)
-  }
-
   /** Asks a node which slots are where, soon. `blamed`: not this one, if there is another. */
   refresh(blamed?: Link): void {
-    if (this.#state === 'closed') return
-    if (this.#isRefreshing) {
-      this.#isAskedAgain = true
-      return
-    }
-    this.#isRefreshing = true
-    const wait = this.#state === 'up' ? this.#refreshedAt + this.#pause - this.#clock.now() : 0
-    this.#refreshTimer = this.#clock.setTimeout(() => void this.#ask(blamed), Math.max(0, wait))
+    if (this.#state !== 'closed') this.#inquiry.want(blamed)
   }
 
   async #ask(blamed?: Link): Promise<void> {
-    const up = [...this.#links].filter(([, link]) => link.isUp)
-    const start = Math.floor(Math.random() * up.length)
-    const order = [...up.slice(start), ...up.slice(0, start)].sort(
-      ([, a], [, b]) => Number(a === blamed) - Number(b === blamed),
-    )
+    const up = this.#connected
+    const order = fromAny(up).sort(([, a], [, b]) => Number(a === blamed) - Number(b === blamed))
     let isAnswered = false
     for (const [address, link] of order) {
       const owners = await this.#within(link.send('CLUSTER', 'SLOTS')).then(
@@ -168,27 +160,18 @@ export class Cluster implements Routes {
     }
     // A node that stands still keeps its connections: if all those that are connected do, another one is asked.
     if (this.#state === 'up' && (!isAnswered || up.every(([, link]) => link === blamed))) this.#openAnother()
-    this.#isRefreshing = false
-    this.#refreshedAt = this.#clock.now()
-    if (this.#isAskedAgain) {
-      this.#isAskedAgain = false
-      this.refresh()
-    }
   }
 
   #refused(error: MemisError): undefined {
-    if (!error.message.includes('cluster support disabled') && error.code !== 'UNAUTHORIZED') return
-    const isOther = error.code !== 'UNAUTHORIZED'
-    const refusal = isOther
-      ? new MemisError('UNSUPPORTED_STORE', 'this Redis is no cluster: give url or socket in place of cluster')
-      : error
-    if (this.#state === 'seeking') this.#listener.down(refusal)
+    if (this.#state !== 'seeking') return
+    if (error.code === 'UNAUTHORIZED') this.#listener.down(error)
+    else if (error.message.includes('cluster support disabled')) this.#listener.down(noCluster())
   }
 
   #take(owners: Map<number, string>): void {
     const isSame =
       owners.size === this.#owners.size && [...owners].every(([slot, address]) => this.#owners.get(slot) === address)
-    this.#pause = isSame ? Math.min(this.#pause * 1.5, pause.longest) : pause.first
+    this.#inquiry.answered(isSame)
     this.#owners = owners
     this.#endElsewhere()
     this.#closeUnneeded()
@@ -201,7 +184,7 @@ export class Cluster implements Routes {
 
   /** Sessions end whose slot has another owner. */
   #endElsewhere(): void {
-    for (const heard of [...this.#heard]) {
+    for (const heard of [...this.heard]) {
       const owner = this.#owners.get(heard.slot)
       if (owner === undefined || this.#links.get(owner) === heard.link) continue
       heard.ended(outOfTouch('the slot of the collection has moved to another node'))
@@ -213,7 +196,7 @@ export class Cluster implements Routes {
     const owners = new Set(this.#owners.values())
     for (const [address, link] of [...this.#links]) {
       if (owners.has(address)) continue
-      const isAnotherUp = [...this.#links].some(([other, each]) => other !== address && owners.has(other) && each.isUp)
+      const isAnotherUp = this.#connected.some(([other]) => other !== address && owners.has(other))
       // A node that lost its slots and is all there is: an owner takes its place.
       if (!isAnotherUp) {
         const [owner] = owners
@@ -226,7 +209,7 @@ export class Cluster implements Routes {
 
   #drop(address: string, link: Link, error: MemisError): void {
     this.#links.delete(address)
-    const ended = [...this.#heard].filter((heard) => heard.link === link)
+    const ended = [...this.heard].filter((heard) => heard.link === link)
     link.close()
     for (const heard of ended) heard.ended(error)
   }
@@ -250,7 +233,7 @@ export class Cluster implements Routes {
 
   #lost(address: string, link: Link, error: MemisError): void {
     if (this.#state === 'closed') return
-    if ([...this.#links.values()].some((each) => each.isUp)) return this.refresh(link)
+    if (this.#connected.length > 0) return this.refresh(link)
     // No node is connected: whatever is known is tried, and what the user named.
     const wasUp = this.#state === 'up'
     this.#state = 'seeking'
@@ -258,7 +241,7 @@ export class Cluster implements Routes {
     if (wasUp) for (const [other, each] of [...this.#links]) this.#drop(other, each, error)
     if (wasUp) this.#failures = 0
     this.#listener.down(error)
-    const ms = isPermanent(error) ? 2500 : backoff(pause.first, this.#failures++)
+    const ms = isPermanent(error) ? refusedPause : backoff(firstBackoff, this.#failures++)
     this.#seekAfter(wasUp ? ms / 2 : ms)
   }
 
@@ -286,21 +269,19 @@ export class Cluster implements Routes {
     }
     // One that accepts and says nothing must not keep the others waiting.
     this.#seekAfter(seekPause)
-    if ([...this.#links.values()].some((link) => link.isUp)) this.refresh()
+    if (this.#connected.length > 0) this.refresh()
   }
 
   /** Makes a link to a node that is not connected yet. As soon as it is up, it is asked. */
   #openAnother(): void {
     const known = [...new Set(this.#owners.values()), ...this.#nodes.seeds]
-    const start = Math.floor(Math.random() * known.length)
-    const address = [...known.slice(start), ...known.slice(0, start)].find((each) => !this.#links.has(each))
+    const address = fromAny(known).find((each) => !this.#links.has(each))
     if (address !== undefined) this.#open(address, this.#nodes.seeds.includes(address))
   }
 
   /** A small question now and then: has anything changed? */
   async #check(): Promise<void> {
-    const up = [...this.#links.values()].filter((link) => link.isUp)
-    const link = up[Math.floor(Math.random() * up.length)]
+    const link = fromAny(this.#connected)[0]?.[1]
     if (link === undefined) return
     if (this.#checks++ % refreshEvery === refreshEvery - 1) return this.refresh()
     const info = String(await this.#within(link.send('CLUSTER', 'INFO')).catch(() => ''))
@@ -310,18 +291,10 @@ export class Cluster implements Routes {
     this.#epoch = epoch
   }
 
-  #settle(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#clock.setTimeout(resolve, ms))
-  }
-
-  async #within<R>(promise: Promise<R>): Promise<R> {
-    let timer: unknown
-    const late = new Promise<never>((_, reject) => {
-      timer = this.#clock.setTimeout(() => reject(disconnected('the node did not answer in time')), answerTimeout)
-    })
-    return Promise.race([promise, late]).finally(() => this.#clock.clearTimeout(timer))
+  #within<R>(promise: Promise<R>): Promise<R> {
+    return within(this.#clock, answerTimeout, promise, () => disconnected('the node did not answer in time'))
   }
 }
 
-/** Nothing was sent. */
-const nowhere = (text: string) => new MemisError('DISCONNECTED', text, { stored: 'no' })
+const noCluster = () =>
+  new MemisError('UNSUPPORTED_STORE', 'this Redis is no cluster: give url or socket in place of cluster')

@@ -1,12 +1,12 @@
 /**
- * Two connections to one server, one for commands and one for notifications, that are made, watched and given up together. node-redis's own
- * reconnecting and queueing are off: memis decides what is sent again, and when.
+ * Two connections to one server, one for commands and one for notifications, that are made, watched and given up together.
  */
 import type { RedisClientType } from 'redis'
 import type { Clock } from '../../core/clock'
 import { disconnected, MemisError } from '../../core/errors'
+import { repeat } from '../../core/repeat'
 import { isReply, oldestServer, translate } from './errors'
-import { repeat } from './repeat'
+import { destroy, duplicate } from './nodes'
 
 export interface ServerFacts {
   readonly isReplica: boolean
@@ -78,15 +78,7 @@ export class Connection {
   }
 
   #make(prototype: RedisClientType): RedisClientType {
-    const { socket } = prototype.options
-    const own = { reconnectStrategy: false, socketTimeout: undefined, signal: this.#sockets.signal }
-    const client = prototype.duplicate({
-      disableOfflineQueue: true,
-      pingInterval: undefined,
-      // No timer for each command: the heartbeat notices a server that does not answer.
-      commandOptions: { timeout: undefined },
-      socket: { ...socket, ...own } as typeof socket,
-    }) as RedisClientType
+    const client = duplicate(prototype, { signal: this.#sockets.signal })
     client.on('error', (error) => this.#fail(translate(error)))
     return client
   }
@@ -120,15 +112,6 @@ export class Connection {
         client.ping().then(heard, (error) => isReply(error) && heard())
       }
     })
-  }
-}
-
-/** Version 5 of node-redis throws if the client is not open, after it has settled what waits. */
-function destroy(client: RedisClientType): void {
-  try {
-    client.destroy()
-  } catch {
-    // The socket ends by its signal.
   }
 }
 

@@ -1,5 +1,5 @@
 /** Translates errors of node-redis and the server into errors of memis. */
-import { disconnected, MemisError, readable } from '../../core/errors'
+import { disconnected, MemisError, notSent, readable } from '../../core/errors'
 import type { Script } from './scripts'
 
 export const oldestServer = 7
@@ -58,5 +58,4 @@ export function translate(error: unknown, script?: Script): MemisError {
   return new MemisError(code, words, { cause: error, stored })
 }
 
-export const replicaNow = () =>
-  new MemisError('DISCONNECTED', 'the server became a replica: a failover is under way', { stored: 'no' })
+export const replicaNow = () => notSent('the server became a replica: a failover is under way')

@@ -19,7 +19,7 @@ export interface Point extends Revision {
 
 /** Notifications whose signatures are remembered, to recognise a replay, and a store that takes places a second time. */
 const mostRemembered = 100
-/** Of so many notifications the store is asked whether it has their last entry. */
+/** The store is asked of so many notifications whether it has their last entry. */
 const mostWitnesses = 8
 /** Questions that messages may provoke: so many at once, and one more each so many ms. */
 const budget = { most: 10, refill: 3000 }

@@ -7,11 +7,12 @@
 import type { RedisClientType } from 'redis'
 import { backoff, longestBackoff } from '../../core/backoff'
 import type { Clock } from '../../core/clock'
-import { disconnected, isPermanent, MemisError } from '../../core/errors'
+import { disconnected, isPermanent, MemisError, notSent } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { asleep, Connection } from './connection'
 import type { Destination } from './destination'
 import { isReply, replicaNow, translate, wordOf } from './errors'
+import { evaluate } from './evaluate'
 import { probe } from './probe'
 import type { Route, Routes, Server } from './route'
 import type { Script } from './scripts'
@@ -45,15 +46,7 @@ const longEnough = 10_000
 /** Connections of this process, so that no two have the same number. */
 let connections = 0
 /** If the server itself refuses, knocking sooner helps nobody (ms): less than thirty times a minute. */
-const refusedPause = 2500
-
-/** Replies come as bytes: before version 5.9, node-redis garbled a character of which the bytes came in two parts. 36: `RESP_TYPES.BLOB_STRING`. */
-const asBytes = { typeMapping: { 36: Buffer } }
-
-function withTexts(reply: unknown): unknown {
-  if (Buffer.isBuffer(reply)) return reply.toString()
-  return Array.isArray(reply) ? reply.map(withTexts) : reply
-}
+export const refusedPause = 2500
 
 interface Waiter {
   up(): void
@@ -69,7 +62,7 @@ export class Link implements Route, Routes, Server {
   #generation = -1
   #mayEvict = false
   #failures = 0
-  /** Who is to be told when the link is lost, by the listener of each subscription. */
+  /** Called when the link is lost, by the listener of each subscription. */
   readonly #ends = new Map<(message: string) => void, (error: MemisError) => void>()
   readonly #waiters = new Set<Waiter>()
 
@@ -107,18 +100,11 @@ export class Link implements Route, Routes, Server {
 
   async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const { connection, isClustered } = this.#up()
-    const { commands } = connection
-    const { sha, text } = isClustered ? script.clustered : script
-    const tail = [String(keys.length), ...keys, ...args]
-    const suffix = this.#host.readOnly ? '_RO' : ''
     try {
-      const reply = await commands.sendCommand([`EVALSHA${suffix}`, sha, ...tail], asBytes).catch((error: Error) => {
-        // A script that the server does not know was not run.
-        if (!error.message.startsWith('NOSCRIPT')) throw error
-        return commands.sendCommand([`EVAL${suffix}`, text, ...tail], asBytes)
-      })
+      const version = isClustered ? script.clustered : script
+      const reply = await evaluate(connection.commands, version, this.#host.readOnly, keys, args)
       if (this.overslept()) throw disconnected(asleep)
-      return withTexts(reply)
+      return reply
     } catch (error) {
       const failure = translate(error, script)
       // A master that became a replica accepts no more writes, and what it tells may be old: look for the one that took over.
@@ -299,8 +285,7 @@ export class Link implements Route, Routes, Server {
   }
 }
 
-/** Nothing was sent. */
-const notConnected = () => new MemisError('DISCONNECTED', 'not connected to Redis', { stored: 'no' })
+const notConnected = () => notSent('not connected to Redis')
 
 const eviction = () =>
   new MemisError('STORE_EVICTS', 'Redis may evict items when its memory is full: set maxmemory-policy noeviction')

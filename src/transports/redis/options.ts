@@ -21,7 +21,7 @@ const ownedBySocket = ['reconnectStrategy', 'socketTimeout'] as const
 
 type Native = Omit<RedisClientOptions, (typeof owned)[number]>
 
-/** What leads to a server: the options of node-redis's createClient, but for what memis must own. */
+/** The way to a server: the options of node-redis's createClient, except for those that memis sets itself. */
 export type NodeOptions = Native
 
 /** The options of node-redis's createCluster that matter here. */

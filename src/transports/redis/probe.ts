@@ -3,6 +3,7 @@ import type { RedisClientType } from 'redis'
 import { MemisError } from '../../core/errors'
 import type { Host } from '../../core/transport'
 import { isReply, translate } from './errors'
+import { evaluate } from './evaluate'
 import { type Script, script } from './scripts/script'
 
 const reading = ['HMGET', 'HGET', 'HLEN', 'HGETALL', 'ZCARD', 'ZSCORE', 'ZCOUNT', 'ZRANGEBYSCORE', 'PTTL', 'GET']
@@ -49,14 +50,9 @@ const told = new WeakSet<Host>()
 /** @throws MemisError `UNSUPPORTED_STORE` with the name of what is missing */
 export async function probe(client: RedisClientType, isClustered: boolean, host: Host): Promise<void> {
   const kind = host.readOnly ? readProbe : writeProbe
-  const { sha, text } = isClustered ? kind.clustered : kind
-  const suffix = host.readOnly ? '_RO' : ''
   let reply: unknown
   try {
-    reply = await client.sendCommand([`EVALSHA${suffix}`, sha, '0', channel]).catch((error: Error) => {
-      if (!error.message.startsWith('NOSCRIPT')) throw error
-      return client.sendCommand([`EVAL${suffix}`, text, '0', channel])
-    })
+    reply = await evaluate(client, isClustered ? kind.clustered : kind, host.readOnly, [], [channel])
   } catch (error) {
     if (!isReply(error)) throw error
     if (/compiling script|shebang|unexpected engine/i.test((error as Error).message)) throw unsupported(isOld)

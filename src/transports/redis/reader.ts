@@ -12,7 +12,7 @@ const pageBytes = 1024 * 1024
 /** So many items are looked for at once that the server may have evicted. */
 const scrubKeys = 500
 
-/** What this client was told before: a store that knows less went back. */
+/** Places that this client was told of before: a store that knows less went back. */
 export interface Told {
   readonly claim: string
   /** Keys and places, one after the other. */

@@ -4,8 +4,9 @@ import { backoff } from '../../core/backoff'
 import type { Clock } from '../../core/clock'
 import { disconnected, MemisError } from '../../core/errors'
 import { isReply, translate } from './errors'
-import type { Address } from './nodes'
+import { type Address, destroy, duplicate } from './nodes'
 import type { Configuration } from './sentinels'
+import { within } from './within'
 
 export interface SentinelListener {
   /** It says that the master has changed. */
@@ -39,16 +40,12 @@ export class Sentinel {
   }
 
   /** Its configuration. Rejects if it does not answer within so many ms. */
-  async ask(ms: number): Promise<Configuration> {
-    let timer: unknown
-    const late = new Promise<never>((_, reject) => {
-      timer = this.#clock.setTimeout(() => {
-        const error = disconnected('a sentinel did not answer in time')
-        reject(error)
-        this.#lost(error)
-      }, ms)
+  ask(ms: number): Promise<Configuration> {
+    return within(this.#clock, ms, this.#ask(), () => {
+      const error = disconnected('a sentinel did not answer in time')
+      this.#lost(error)
+      return error
     })
-    return Promise.race([this.#ask(), late]).finally(() => this.#clock.clearTimeout(timer))
   }
 
   close(): void {
@@ -81,14 +78,8 @@ export class Sentinel {
   }
 
   #connect(): State {
-    const client = this.#prototype.duplicate({
-      // With RESP 3 a connection that listens also takes commands.
-      RESP: 3,
-      disableOfflineQueue: true,
-      pingInterval: undefined,
-      commandOptions: { timeout: undefined },
-      socket: { ...this.#prototype.options.socket, reconnectStrategy: false, socketTimeout: undefined },
-    } as never) as RedisClientType
+    // With RESP 3 a connection that listens also takes commands.
+    const client = duplicate(this.#prototype, { RESP: 3 })
     client.on('error', (error) => this.#lost(translate(error), client))
     const done = this.#open(client).catch((error) => this.#lost(translate(error), client))
     return { kind: 'connecting', client, done }
@@ -135,12 +126,4 @@ function fields(reply: unknown): Map<string, string> {
     for (const [name, value] of reply) found.set(String(name), String(value))
   } else for (const [name, value] of Object.entries(reply ?? {})) found.set(name, String(value))
   return found
-}
-
-function destroy(client: RedisClientType): void {
-  try {
-    client.destroy()
-  } catch {
-    // It was not open yet.
-  }
 }

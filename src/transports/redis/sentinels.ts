@@ -2,8 +2,8 @@
 import type { RedisClientType } from 'redis'
 import type { Clock } from '../../core/clock'
 import { disconnected, isPermanent, type MemisError } from '../../core/errors'
+import { repeat } from '../../core/repeat'
 import { type Address, leadTo, mapped, type NodeAddressMap, textOf } from './nodes'
-import { repeat } from './repeat'
 import { Sentinel } from './sentinel'
 
 /** Each sentinel is asked so often (ms). It also says by itself when the master changes. */

@@ -31,7 +31,7 @@ export interface SessionContext {
   readonly host: Host
   readonly keys: Keys
   readonly knowledge: Knowledge
-  /** What this client was told and what was acknowledged, as scripts are told of it. */
+  /** The last place that this client was told, and its last acknowledged batch, as scripts are told of them. */
   claim(): string
   /** Has the store begin an epoch if one is due, and remove tombstones that are due. */
   keep(after?: string): Promise<void>

@@ -12,10 +12,12 @@ import type { Cursor, Epoch, Sink } from '../../core/transport'
 import { turn } from '../../core/turn'
 import { auditRefused } from './auditor'
 import type { Page } from './decode'
-import { type Current, historyOf, idOf, noHistory } from './knowledge'
+import { readFirstPage } from './first-page'
+import { type Current, historyOf, noHistory } from './knowledge'
 import { type Notification, type Rejected, readEntries, readNotification } from './notification'
 import { Reader } from './reader'
 import type { Route } from './route'
+import { Scrub } from './scrub'
 import type { Found, SessionContext, Standing } from './session-context'
 
 /** Messages that arrive before the first part, when nothing tells a true one from others; what is dropped is read again. */
@@ -33,6 +35,7 @@ export class Session {
   readonly #context: SessionContext
   readonly #sink: Sink
   readonly #reader: Reader
+  readonly #scrub: Scrub
   readonly #listener = (message: string) => this.#receive(message)
   #state: State = { kind: 'opening', early: [], length: 0 }
   /** The epoch and history that the session began with; null if nobody has begun an epoch. */
@@ -51,14 +54,12 @@ export class Session {
   #expected = 0
   /** A message of another epoch arrived, which the store has not confirmed yet. */
   #isStrange = false
-  /** Up to which place the scrub has looked, and the keys that it found missing. */
-  #scrubbed = '0'
-  readonly #evicted = new Set<string>()
 
   constructor(context: SessionContext, sink: Sink) {
     this.#context = context
     this.#sink = sink
     this.#reader = new Reader(context.route, context.keys, context.host)
+    this.#scrub = new Scrub(this.#reader)
   }
 
   async start(from: Cursor | null): Promise<void> {
@@ -121,12 +122,8 @@ export class Session {
   async scrub(): Promise<void> {
     if (this.#state.kind !== 'live') return
     try {
-      const { reached, entries } = await this.#reader.missing(this.#scrubbed, this.#history)
-      if (this.#isOver) return
-      this.#scrubbed = reached
-      const news = entries.filter(({ key }) => !this.#evicted.has(key))
-      for (const { key } of news) this.#evicted.add(key)
-      if (news.length > 0) this.#sink.entries(news)
+      const news = await this.#scrub.next(this.#history)
+      if (!this.#isOver && news.length > 0) this.#sink.entries(news)
     } catch {
       // The audit tells of what fails.
     }
@@ -143,7 +140,7 @@ export class Session {
   async #open(from: Cursor | null): Promise<void> {
     const { knowledge } = this.#context
     const known = historyOf(from)
-    const page = await this.#firstPage(from, known)
+    const page = await readFirstPage(this.#context, this.#reader, from, known)
     if (this.#isOver) return
     knowledge.setHistory(page.current, page.epochs)
     this.#history = page.current === '' ? noHistory : knowledge.history
@@ -159,24 +156,6 @@ export class Session {
     this.#becomeFilling()
     this.#sink.begin(isDelta ? 'delta' : 'snapshot', this.#history)
     await this.#fill(first, present)
-  }
-
-  /** Reads what was placed after the cursor. Has the store begin an epoch before, if one is due. */
-  async #firstPage(from: Cursor | null, known: readonly Epoch[]): Promise<Page> {
-    const { knowledge, host, claim } = this.#context
-    const read = () =>
-      this.#reader.page(from?.n ?? 0, from === null ? Infinity : 0, { claim: claim(), witnesses: knowledge.witnesses })
-    // Own writes may be answered while this is read: the store can only be held to what it had said before.
-    const { newest } = knowledge
-    const page = await read()
-    const epoch = idOf(page.current)
-    if (page.lacksTold && epoch === knowledge.current?.id) knowledge.lacks()
-    const isOutdone = knowledge.isOutdone({ epoch, n: page.head, sign: page.sign }, newest)
-    if (host.readOnly || !(page.isDue || isOutdone)) return page
-    const isFork = newest.epoch > epoch && known.some(({ id }) => id === epoch)
-    // A client that may only read goes on without.
-    await this.#context.keep(isFork ? newest.epoch : undefined).catch(() => {})
-    return read()
   }
 
   /** From now on messages can be told from others: those that waited unread are read. */
@@ -278,7 +257,7 @@ export class Session {
     this.#sign = sign
     knowledge.remember(this.#current.id, first, last, sign, entries.at(-1))
     knowledge.learn({ epoch: this.#current.id, n: last, sign })
-    if (this.#evicted.size > 0) for (const { key } of entries) this.#evicted.delete(key)
+    this.#scrub.told(entries)
     this.#sink.entries(entries, notification.isAtomic)
     // Notifications prove nothing if the store no longer answers.
     const isProved = this.#context.clock.now() - this.#provedAt <= host.livenessTimeout
@@ -315,8 +294,7 @@ export class Session {
   }
 
   #report(code: 'UNDECODABLE' | 'UNTRUSTED', what: string): void {
-    this.#context.host.report(
-      new MemisError(code, `${what} arrived; it was ignored`, { collection: this.#context.keys.channel }),
-    )
+    const { host, keys } = this.#context
+    host.report(new MemisError(code, `${what} arrived; it was ignored`, { collection: keys.channel }))
   }
 }

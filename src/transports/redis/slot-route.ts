@@ -1,5 +1,5 @@
 /** The way to the node of a cluster that a collection lies on, wherever its slot is. */
-import { disconnected, MemisError } from '../../core/errors'
+import { disconnected, type MemisError, notSent } from '../../core/errors'
 import type { Cluster, Heard } from './cluster'
 import { wordOf } from './errors'
 import type { Link } from './link'
@@ -51,7 +51,7 @@ export class SlotRoute implements Route {
       this.#forget()
       const heard = { slot: this.#slot, link, listener, ended }
       this.#heard = heard
-      this.#cluster.hear(heard)
+      this.#cluster.heard.add(heard)
       await link.subscribe(channel, listener, ended)
       if (this.#cluster.linkOf(this.#slot) !== link) throw disconnected('the slot of the collection has moved')
     })
@@ -75,7 +75,7 @@ export class SlotRoute implements Route {
   }
 
   #forget(): void {
-    if (this.#heard !== null) this.#cluster.unhear(this.#heard)
+    if (this.#heard !== null) this.#cluster.heard.delete(this.#heard)
     this.#heard = null
   }
 
@@ -95,7 +95,7 @@ export class SlotRoute implements Route {
         if (address === undefined && !notNow.test(wordOf((error as MemisError).cause))) throw error
         // A slot that is on its way is left alone until all of it has arrived.
         this.#cluster.refresh(link)
-        throw new MemisError('DISCONNECTED', message, { cause: (error as MemisError).cause, stored: 'no' })
+        throw notSent(message, (error as MemisError).cause)
       }
     }
   }

@@ -17,14 +17,15 @@ import type {
   Watch,
 } from '../../core/transport'
 import { Auditor } from './auditor'
+import { type At, Collections } from './collections'
 import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decode'
 import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, wholeMs } from './encode'
 import { says } from './errors'
-import { Knowledge, parseCurrent } from './knowledge'
-import { collectionKeys, type Keys, keysOf } from './names'
+import { type Knowledge, parseCurrent } from './knowledge'
+import { collectionKeys, keysOf } from './names'
 import { notificationAfter } from './notification'
 import type { RedisOptions } from './options'
-import type { Route, Routes } from './route'
+import type { Routes } from './route'
 import { type Routing, routingOf } from './routing'
 import { clearScript, deleteScript, keepScript, mergeScript, type Script, setScript, writeScript } from './scripts'
 import { Session } from './session'
@@ -35,8 +36,6 @@ export type { RedisOptions }
 const clearStep = 1000
 /** For so long after a full script the shortened one may rely on what that one has checked (ms). */
 const checkedFor = 1000
-/** Collections that nobody follows, of which the newest place is remembered. */
-const mostIdle = 1000
 
 class RedisTransport implements Transport {
   readonly name = 'redis'
@@ -47,8 +46,7 @@ class RedisTransport implements Transport {
   /** Or why the package cannot be used. */
   readonly #routing: Routing | MemisError
   readonly #sessions = new Set<Session>()
-  /** By channel. Collections that nobody follows are forgotten, oldest first. */
-  readonly #knowledge = new Map<string, Knowledge>()
+  readonly #collections = new Collections()
   /** The secrets of the epochs that this client begins are made of it. */
   readonly #seed = crypto.randomUUID() + crypto.randomUUID()
   #host!: Host
@@ -114,11 +112,13 @@ class RedisTransport implements Transport {
 
   watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch {
     const at = this.#at(id)
-    const { keys, known, route } = at
+    const { keys, known } = at
     const { clock } = this
+    // A session of a cluster stays at one node.
+    const route = (this.#routes as Routes).to(keys.channel)
     const context = {
       ...{ route, clock, host: this.#host, keys, knowledge: known },
-      claim: () => this.#claim(at),
+      claim: () => this.#claim({ known, route }),
       keep: (after = '') => this.#keep(at, after, known.epochIds),
       ask: () => void this.#auditor?.ask(session),
     }
@@ -150,22 +150,10 @@ class RedisTransport implements Transport {
     this.#routes?.close()
   }
 
-  /** The keys of a collection, and what this client knows of it. */
   #at(id: CollectionId): At {
     const keys = keysOf(id, this.#routing instanceof MemisError ? 0 : this.#routing.database)
-    const known = this.#knowledge.get(keys.channel) ?? new Knowledge()
-    // To the end: the longest unused is forgotten first.
-    this.#knowledge.delete(keys.channel)
-    this.#knowledge.set(keys.channel, known)
-    if (this.#knowledge.size > mostIdle + this.#sessions.size) {
-      for (const [channel, { sessions }] of this.#knowledge) {
-        if (sessions > 0) continue
-        this.#knowledge.delete(channel)
-        break
-      }
-    }
     // If the package is missing the link is never up, and nobody calls.
-    return { keys, known, route: (this.#routes as Routes).to(keys.channel) }
+    return this.#collections.at(keys, this.#routes as Routes, this.#sessions.size)
   }
 
   async #batch(at: At, batch: Batch, script: Script, setsNothing = false): Promise<readonly Outcome[]> {
@@ -217,8 +205,8 @@ class RedisTransport implements Transport {
     }
   }
 
-  #claim({ known, route }: At): string {
-    // Where the server removes keys by itself, a writer that is not known proves nothing.
+  #claim({ known, route }: Pick<At, 'known' | 'route'>): string {
+    // If the server removes keys by itself, a writer that is not known proves nothing.
     return known.claim(route.mayEvict ? Infinity : this.clock.now())
   }
 
@@ -237,7 +225,7 @@ class RedisTransport implements Transport {
   async #set({ keys, known, route }: At, batch: Batch, write: LoneSet): Promise<Outcome | undefined> {
     const encoded = encodeLoneSet(write)
     const { current, newest } = known
-    if (encoded === undefined || current === null || this.#host.readOnly) return undefined
+    if (encoded === undefined || current === null) return undefined
     const ttl = write.ttlMs === null ? '0' : String(wholeMs(write.ttlMs))
     const names = [keys.meta, keys.log, keys.ttl, keys.writer(batch.writer), keys.items + write.key]
     const next = notificationAfter(newest, current, encoded.payload)
@@ -292,12 +280,6 @@ class RedisTransport implements Transport {
   get #remember(): string {
     return String(Math.max(600_000, 4 * this.#host.writeTimeout))
   }
-}
-
-interface At {
-  readonly keys: Keys
-  readonly known: Knowledge
-  readonly route: Route
 }
 
 /** @throws MemisError `INVALID_OPTION` */

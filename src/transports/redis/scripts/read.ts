@@ -31,7 +31,7 @@ if isFirst then
   for i = 1, #witnesses, 2 do
     local place = call('ZSCORE', log, witnesses[i])
     local isThere = place and tonumber(place) >= witnesses[i + 1] or not place and forgotten >= witnesses[i + 1]
-    -- What is beyond the head is missing, too, and leaves no doubt about what is before it.
+    -- An entry beyond the head is missing, too, and leaves no doubt about those before it.
     if not isThere and witnesses[i + 1] <= (head or 0) then lacksTold = true end
   end
 end

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock'
+import type { Clock } from './clock'
 
 /** Calls back each so many ms, until the function that it returns is called. */
 export function repeat(clock: Clock, ms: number, callback: () => void): () => void {

@@ -1,7 +1,7 @@
 /** A way to a server that takes time. */
 import { connect, createServer, type Socket } from 'node:net'
-import type { Server } from '../support/servers'
-import type { Disposable } from '../support/testing'
+import type { Server } from './servers'
+import type { Disposable } from './testing'
 
 /** Everything takes so many ms, in either direction. */
 export async function slowly(server: Server, ms: number): Promise<Disposable<{ port: number }>> {
