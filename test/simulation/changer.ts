@@ -40,20 +40,21 @@ export class Changer {
       return what === 'nothing' ? undefined : { k: key, v, t: v }
     }
     const options = ttlMs === 'keep' ? {} : { ttl: ttlMs / 1000 }
-    const order = this.#follower.ledger.order
+    const { ledger } = this.#follower
+    const { order } = ledger
     this.#run(operation, this.#follower.collection.update(key, change, options), (item: Current) => {
-      if (what === 'same') return item?.v === operation.base?.v
-      if (what === 'nothing') return item === undefined && this.#wasAbsent(key, order)
+      if (what === 'same') return item?.v === operation.base?.v && ledger.explains(key, item?.v ?? null, order)
+      if (what === 'nothing') return item === undefined && ledger.explains(key, null, order)
       return item?.v === v && operation.taken.length > 0
     })
   }
 
   patch(key: string): void {
     const operation = this.#world.operations.change('patch', key, `patch of ${key}`)
-    const order = this.#follower.ledger.order
-    const wasAbsent = !this.#follower.shadow.has(key)
-    this.#run(operation, this.#follower.collection.patch(key, { v: operation.v }), (isDone: boolean) =>
-      isDone ? operation.taken.length > 0 : wasAbsent || this.#wasAbsent(key, order),
+    const { ledger, collection } = this.#follower
+    const { order } = ledger
+    this.#run(operation, collection.patch(key, { v: operation.v }), (isDone: boolean) =>
+      isDone ? operation.taken.length > 0 : ledger.explains(key, null, order),
     )
   }
 
@@ -70,15 +71,14 @@ export class Changer {
 
   /** The contents stay, which is judged as it takes effect, and the ttl is new. */
   touch(key: string, ttlMs: number): void {
-    const { collection, ledger, shadow } = this.#follower
+    const { collection, ledger } = this.#follower
     const { order } = ledger
-    const wasAbsent = !shadow.has(key)
     const text = `touch ${key} ttl ${ttlMs}`
     this.#run({ key, text, taken: [] }, collection.touch(key, ttlMs / 1000), (isDone: boolean) => {
       const isTouched = ledger
         .since(key, order)
         .some(({ how, v, at, deadline }) => how === 'write' && v !== null && deadline === Math.ceil(at + ttlMs))
-      return isDone ? isTouched : wasAbsent || this.#wasAbsent(key, order)
+      return isDone ? isTouched : ledger.explains(key, null, order)
     })
   }
 
@@ -111,7 +111,7 @@ export class Changer {
       if (set + unchanged !== items.size) return false
       // A replica that is not live is caught up with before.
       if (expected !== 'live') return true
-      // What was as it should be may stay. All else is written: be it equal, it shall not expire any more.
+      // An item that is as it should be may stay. All others are written: even an equal one shall not expire any more.
       const areWritten = [...items.keys()].every((key) => there.has(key) || ledger.writtenSince(key, order))
       return areWritten && extra.every((key) => ledger.explains(key, null, order))
     })
@@ -141,17 +141,11 @@ export class Changer {
         if (error.stored === 'no' && isTaken) this.#follower.fail('refused', `${shown} took effect`)
         if (error.message === 'mischief' && taken.length > 0) this.#follower.fail('C4', `${shown} wrote and threw`)
         if (error.code === 'NOT_FOUND' && this.#follower.expected === 'live' && key !== null)
-          if (!this.#wasAbsent(key, order)) this.#follower.fail('C5', `${shown} found nothing`)
+          if (!ledger.explains(key, null, order)) this.#follower.fail('C5', `${shown} found nothing`)
         if (error.code === 'STORE_REFUSED' && !this.#world.settings.faults.has('refuse'))
           this.#follower.fail('W6', `${shown}: ${error.message}`)
         if (error.code === 'CONFLICT') this.#follower.fail('C4', `${shown}: ${error.message}`)
       },
     )
-  }
-
-  /** Whether there may have been no item since that point, or the replica knew of none. */
-  #wasAbsent(key: string, order: number): boolean {
-    const { ledger, shadow } = this.#follower
-    return !shadow.has(key) || ledger.explains(key, null, order)
   }
 }

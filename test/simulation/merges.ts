@@ -31,7 +31,7 @@ export function judgeMerge(
   if (offer !== null) return ['invented', `${text} is offered${offer}`]
   const goneAt = before === undefined || before.v === null ? (before?.at ?? -Infinity) : before.deadline
   const isKnown = time.now < goneAt + settings.retention
-  // What was merged keeps the name that its epoch had when it was written, be it renamed since: it may sort by either.
+  // A merged entry keeps the name that its epoch had when it was written, even if that was renamed since: it may sort by either.
   const ages = isKnown && before !== undefined ? [lineage.compare(before.revision, revision)] : [-1]
   if (isKnown && before?.how === 'merge') ages.push(compare(before.revision, revision))
   const afterClear = cleared === null ? -1 : lineage.compare(cleared, revision)

@@ -1,6 +1,7 @@
 /**
- * Whether the simulation would notice: each deliberate fault must be caught within 1,000 seeds. Works on a copy of the
- * sources. `MUTANT=fence npx tsx test/simulation/mutants.soak.ts` tries those alone whose name contains that.
+ * Whether the simulation would notice: each deliberate fault must be caught, by the seed that caught it the last time or
+ * else within 1,000 seeds. Works on a copy of the sources. `MUTANT=fence npx tsx test/simulation/mutants.slow.ts` tries
+ * those alone whose name contains that; with `RENEW=1` the seeds that catch them now are kept for the next time.
  */
 import assert from 'node:assert'
 import { rmSync } from 'node:fs'

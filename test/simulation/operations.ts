@@ -26,7 +26,7 @@ export interface Operation {
 /** What the store has of a key. */
 type Contents = Pick<Item, 'v' | 't'>
 
-/** What one step of a call did to an item. */
+/** One step of a call, and its effect on an item. */
 export interface Step {
   readonly after: Contents
   readonly before: Contents | undefined
