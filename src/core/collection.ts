@@ -21,7 +21,14 @@ import { checkTtl, checkTtlOrKeep } from './ttl'
 import type { DeepReadonly, ItemEntry, Seconds } from './types'
 import { checkOptions, checkSignal } from './waiters'
 import type { Caller, Transaction } from './waiting-writes'
-import { checkFlag, type DeleteOptions, parseSetOptions, type SetOptions, type UpdateOptions } from './write-options'
+import {
+  checkFlag,
+  type DeleteOptions,
+  parseIfRevision,
+  parseSetOptions,
+  type SetOptions,
+  type UpdateOptions,
+} from './write-options'
 import type { WriteTarget } from './write-queue'
 import { Call, type CallOwner, WriteResult } from './write-result'
 
@@ -93,8 +100,8 @@ export class Collection<T extends object> extends ReadableCollection<T> {
     try {
       const write: KeyWrite = { kind: 'delete', key: checkName('key', key) }
       if (options !== undefined) checkOptions('delete', options, ['ifRevision'])
-      const revision = options?.ifRevision
-      const condition = revision === undefined ? {} : { if: parseRevision('ifRevision', revision) }
+      const revision = options && parseIfRevision(options)
+      const condition = revision === undefined ? {} : { if: revision }
       this.#push({ ...write, ...condition }, key.length, call)
     } catch (error) {
       call.refused(error as MemisError)

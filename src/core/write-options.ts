@@ -2,7 +2,7 @@
 import { parseRevision } from './bulk'
 import { MemisError, quote } from './errors'
 import type { SignalOptions } from './readable-collection'
-import type { Condition } from './transport'
+import type { Condition, Revision } from './transport'
 import { checkTtl, checkTtlOrKeep } from './ttl'
 import type { Seconds } from './types'
 import { checkOptions } from './waiters'
@@ -32,13 +32,24 @@ export function parseSetOptions(
 ): { ttlMs: number | null | 'keep'; condition: Condition | undefined } {
   if (typeof options !== 'object' || options === null) return { ttlMs: checkTtl(key, options), condition: undefined }
   checkOptions('set', options, ['ttl', 'ifAbsent', 'ifRevision'])
-  const { ttl, ifAbsent = false, ifRevision } = options
+  const { ttl, ifAbsent = false } = options
   checkFlag('ifAbsent', ifAbsent)
-  if (ifAbsent && ifRevision !== undefined) {
+  const revision = parseIfRevision(options)
+  if (ifAbsent && revision !== undefined) {
     throw new MemisError('INVALID_OPTION', 'ifAbsent and ifRevision exclude each other')
   }
-  const condition = ifAbsent ? null : ifRevision === undefined ? undefined : parseRevision('ifRevision', ifRevision)
-  return { ttlMs: checkTtlOrKeep(key, ttl), condition }
+  return { ttlMs: checkTtlOrKeep(key, ttl), condition: ifAbsent ? null : revision }
+}
+
+/**
+ * One that is given as undefined, as by `entry(key)?.revision`, is refused: a write that was meant to be conditional would be none.
+ * @throws MemisError `INVALID_OPTION`
+ */
+export function parseIfRevision(options: SetOptions | DeleteOptions): Revision | undefined {
+  if (!('ifRevision' in options)) return undefined
+  const { ifRevision } = options
+  if (ifRevision !== undefined) return parseRevision('ifRevision', ifRevision)
+  throw new MemisError('INVALID_OPTION', 'ifRevision is undefined: to write only if there is no item, give ifAbsent')
 }
 
 /** @throws MemisError `INVALID_OPTION` */

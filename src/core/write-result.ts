@@ -79,9 +79,9 @@ export class Call<R> implements Caller {
   conflicted(current: Entry | null, key = this.#key): void {
     const isThere = current !== null && current.item !== null && !current.isLost
     const entry = isThere ? this.#owner.entry(current) : undefined
-    this.refused(
-      new MemisError('CONFLICT', 'the condition failed: the item was changed', { stored: 'no', current: entry, key }),
-    )
+    const held = isThere ? 'another item, which is `current`' : 'no item'
+    const message = `the condition failed: the store holds ${held}`
+    this.refused(new MemisError('CONFLICT', message, { stored: 'no', current: entry, key }))
   }
 
   refused(error: MemisError): void {

@@ -216,7 +216,7 @@ const rows: Row[] = [
     ([what, ttl]): Row => [`touch, ttl: ${what}`, 'INVALID_TTL', (things) => things.touch('before', ttl as Any)],
   ),
   ['touch: no ttl', 'INVALID_TTL', (things) => (things as Any).touch('before')],
-  ...['0', 'x', '', 'e.', 'e.-1', 'e.01', `e.${2 ** 53}`, 1, null, {}].flatMap((revision): Row[] => [
+  ...['0', 'x', '', 'e.', 'e.-1', 'e.01', `e.${2 ** 53}`, 1, null, undefined, {}].flatMap((revision): Row[] => [
     [
       `set, ifRevision: ${inspect(revision)}`,
       'INVALID_OPTION',

@@ -37,7 +37,7 @@ async function laboratory() {
       await turn()
     }
   }
-  return { hub, client, items, open, hold, release, pass }
+  return { clock, hub, client, items, open, hold, release, pass }
 }
 
 test('K7 an item that was evicted while the client was cut off is restored when it returns', async () => {
@@ -81,6 +81,20 @@ test('K1 a notification that is lost while the contents are on their way is foun
   assert.equal(items.has('a'), false)
   await pass(2000)
   assert.deepEqual([...items], [['a', { v: 1 }]])
+})
+
+test('C1 nobody is told of more time than the ttl, between two whole milliseconds either', async () => {
+  const { clock, items, open, hold, release } = await laboratory()
+  clock.advance(0.3)
+  await items.set('a', { v: 1 }, 600)
+  const reader = open().database('d').collection('c')
+  hold('contents')
+  const subscribed = reader.subscribe()
+  await turn()
+  clock.advance(0.1)
+  await release()
+  await subscribed
+  assert.equal(reader.entry('a')?.expiresIn, 600)
 })
 
 test.run()

@@ -256,7 +256,9 @@ export class StoredCollection {
   }
 
   #leftMs({ content, deadline }: Stored): number | null {
-    return content.kind === 'tombstone' || deadline === Infinity ? null : deadline - this.#clock.now()
+    if (content.kind === 'tombstone' || deadline === Infinity) return null
+    // A deadline is rounded up here and in each replica: nobody is told of more time than was given.
+    return Math.floor(deadline - this.#clock.now())
   }
 
   #entry(stored: Stored | undefined): Entry | null {
