@@ -3,7 +3,7 @@
  * figures. Prints a table, and keeps it in results.json and chart.svg, which the README shows.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { figures } from './figures'
 import type { Row } from './support/figure'
@@ -39,6 +39,8 @@ function prepare(): void {
   if (!existsSync(join(__dirname, 'node_modules'))) {
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: __dirname, stdio: ['ignore', 2, 2] })
   }
+  // What another version left there could hide what this one lacks.
+  rmSync(join(__dirname, 'dist'), { recursive: true, force: true })
   const tsc = join(__dirname, '../../node_modules/typescript/bin/tsc')
   execFileSync(process.execPath, [tsc, '-p', __dirname], { stdio: ['ignore', 2, 2] })
 }

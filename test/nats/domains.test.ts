@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ClientOptions, createClient } from '../../src'
 import { freePort } from '../support/free-port'
-import { Complaints, type Disposable, natsServer, rejection, suite, until, within } from './support'
+import { Complaints, type Disposable, natsServer, Raw, rejection, suite, until, within } from './support'
 
 const test = suite('domains, NATS')
 
@@ -28,6 +28,9 @@ async function hubAndLeaf() {
   )
   const leaf = await configured('leaf', `leafnodes { remotes: [ { url: "nats://127.0.0.1:${port}" } ] }`)
   await until('the leaf is connected', () => /Leafnode connection created/.test(hub.log))
+  await using raw = await Raw.connect(leaf.url)
+  const request = () => raw.connection.request('$JS.hub.API.INFO', '', { timeout: 1000 })
+  await until('the leaf knows the subjects of the domain', () => request().catch(() => undefined))
   return { hub, leaf, [Symbol.asyncDispose]: () => Promise.all([hub.stop(), leaf.stop()]).then(() => {}) }
 }
 

@@ -208,6 +208,46 @@ test('a consumer that is deleted before it has delivered what was there: another
   await connection.close()
 })
 
+test('nobody leads the stream, and a server tells of its own copy: that proves nothing (K2)', async () => {
+  await using site = await natsSite()
+  const connection = await connect({ servers: site.server.url })
+  const subscribe = connection.subscribe.bind(connection)
+  let isLed = true
+  connection.subscribe = (subject, options) =>
+    subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        const { subject, reply, headers, data } = message
+        const text = message.string()
+        if (isLed || !text.includes('stream_info_response')) return options?.callback?.(error, message)
+        // As a server of a cluster answers that has lost the others.
+        const leaderless = Buffer.from(`${text.trimEnd().slice(0, -1)},"cluster":{"name":"c","replicas":[]}}`)
+        options?.callback?.(error, {
+          subject,
+          reply,
+          headers,
+          data: leaderless,
+          size: () => data.length,
+        } as unknown as typeof message)
+      },
+    })
+  const client = createClient({ transport: 'nats', connection, livenessTimeout, auditInterval: 200 })
+  new Complaints(client)
+  const items = client.database('test').collection<object>('items')
+  await items.subscribe()
+  isLed = false
+  const from = awake()
+  await until('it is stale', () => items.freshness.state === 'stale')
+  const took = awake() - from
+  assert.ok(took <= livenessTimeout + slack, `stale after ${took} ms`)
+  const { age } = items.freshness
+  assert.ok(age !== null && age >= took - 50, `proved ${age} ms ago, though nobody has led for ${took} ms`)
+  isLed = true
+  await until('it is live', () => items.freshness.state === 'live')
+  await client.close()
+  await connection.close()
+})
+
 test('kill -9 and restart with its data, three times, during writes: nothing is lost', async () => {
   await using site = await natsSite()
   await using scene = await Scene.set(site)
