@@ -21,6 +21,8 @@ export class Knowledge<T extends object> {
   readonly lost = new Lost()
   /** Lost entries are kept and restored; otherwise the store's word counts. */
   restores = false
+  /** Something was dropped since the store had nothing of it (evicted): an older copy of the store may have it, at a place that was read. */
+  hasForgotten = false
   /** The own clear that was accepted last: everything older is gone, whatever is told later. */
   cleared: Revision | null = null
   readonly #report: (error: MemisError) => void
@@ -115,7 +117,12 @@ export class Knowledge<T extends object> {
     this.lost.resolve(key, false)
     const tells = current !== null && !current.isLost && (current.item !== null || precedes(entry, current))
     if (tells) this.accept(current, cause)
-    else this.contents.forget(key, entry, cause)
+    else this.#forget(key, entry, cause)
+  }
+
+  #forget(key: string, revision: Revision, cause: Cause): void {
+    this.contents.forget(key, revision, cause)
+    this.hasForgotten = true
   }
 
   /** Nothing is known of the key by itself. It may be known to be gone, by a clear or by what the store lost. */
@@ -144,7 +151,7 @@ export class Knowledge<T extends object> {
       if (!isNewer) this.lost.add(key)
     } else if (!isNewer || this.lost.has(key)) {
       this.lost.resolve(key, false)
-      this.contents.forget(key, entry, cause)
+      this.#forget(key, entry, cause)
     }
   }
 }

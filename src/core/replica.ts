@@ -86,7 +86,7 @@ export class Replica<T extends object> {
 
   /**
    * A session begins: see `Sink.begin`. `restores`: keep and restore what the store lost. Returns false if only a snapshot
-   * can tell what the store has instead of what it lost.
+   * can tell what the store has instead of what was lost or forgotten.
    */
   begin(
     mode: 'snapshot' | 'delta',
@@ -105,9 +105,9 @@ export class Replica<T extends object> {
       gone: restores ? gone : null,
     }
     if (isOther) this.#knowledge.findLost(former)
-    const isEnough = restores || mode === 'snapshot' || lost.size === 0
+    const isDeltaEnough = (restores || lost.size === 0) && !(isOther && this.#knowledge.hasForgotten)
     if (!restores) this.#knowledge.forgetLostTombstones()
-    return isEnough
+    return mode === 'snapshot' || isDeltaEnough
   }
 
   /** Entries that the store tells. `isAtomic`: nobody sees a part of them. */
@@ -135,13 +135,16 @@ export class Replica<T extends object> {
   live(cursor: Cursor): boolean {
     const phase = this.#phase
     const caughtUp = phase.kind === 'filling'
-    if (caughtUp && phase.untold !== null) this.#dropUntold(phase.untold, cursor, phase.cause)
+    if (caughtUp && phase.untold !== null) {
+      this.#dropUntold(phase.untold, cursor, phase.cause)
+      this.#knowledge.hasForgotten = false
+    }
     if (this.#phase.kind === 'discarded') return caughtUp
     // An item that was lost may have expired since the session began.
     if (caughtUp && !this.#knowledge.restores) this.#knowledge.forgetLostTombstones()
     this.#phase = { kind: 'live' }
     this.#knowledge.timeline.reach(cursor, this.lost.size === 0)
-    this.#contents.tombstones.forget(cursor)
+    this.#contents.tombstones.forget(cursor, (key) => this.lost.has(key))
     return caughtUp
   }
 
@@ -155,7 +158,8 @@ export class Replica<T extends object> {
    * they were answered out of an epoch that the session does not know: only another session can tell which of the two is over.
    */
   written(writes: readonly Write[], accepted: readonly Accepted[]): boolean {
-    const { epoch } = this.#knowledge.timeline
+    const { timeline } = this.#knowledge
+    const isAhead = timeline.epoch !== '' && accepted.some((each) => timeline.isAhead(each))
     if (this.#contents.mayBeOverdue) {
       for (const write of writes) if (write.kind !== 'clear') this.#expireOverdue(write.key)
     }
@@ -163,7 +167,7 @@ export class Replica<T extends object> {
       if (this.#phase.kind !== 'discarded') this.#apply(write, accepted[i] as Accepted)
     })
     this.#emit()
-    return epoch !== '' && accepted.some((each) => each.epoch > epoch)
+    return isAhead
   }
 
   /** A lost entry as the store should have it; undefined if it is not lost any more. */
@@ -195,7 +199,7 @@ export class Replica<T extends object> {
   #apply(write: Write, accepted: Accepted): void {
     if (write.kind === 'check') return
     const { timeline, lost, restores } = this.#knowledge
-    const isAhead = accepted.epoch > timeline.epoch
+    const isAhead = timeline.isAhead(accepted)
     const isLost = !isAhead && !timeline.contains(accepted)
     if (isLost && !restores) return
     timeline.saw(accepted.epoch)

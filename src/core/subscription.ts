@@ -67,6 +67,8 @@ export class Subscription<T extends object> {
   #failures = 0
   /** The next session takes the store's word for everything: nobody can restore what it lost. */
   #accepts = false
+  /** The next session reads everything: a delta does not tell enough. */
+  #readsWhole = false
   /** This client may not have the store begin a later epoch. */
   #isOutdateRefused = false
 
@@ -161,7 +163,7 @@ export class Subscription<T extends object> {
       (...args: A) => {
         if (this.#isCurrent(session)) tell(...args)
       }
-    const from = this.#accepts ? null : this.replica.cursor
+    const from = this.#accepts || this.#readsWhole ? null : this.replica.cursor
     const watch = this.#transport.watch(this.#id, from, {
       begin: heard((mode, history) => this.#begun(session, mode, history)),
       entries: heard((list, isAtomic) => {
@@ -197,7 +199,7 @@ export class Subscription<T extends object> {
     this.#state = { kind: 'filling', session }
     const isEnough = this.replica.begin(mode, history, this.#restores, this.isSyncing)
     if (isEnough || !this.#isCurrent(session)) return
-    this.#accepts = true
+    this.#readsWhole = true
     this.#stale(session, outOfTouch('only a snapshot tells what the store has instead of what it lost'))
   }
 
@@ -236,6 +238,7 @@ export class Subscription<T extends object> {
     if (caughtUp) {
       this.#failures = 0
       this.#accepts = false
+      this.#readsWhole = false
       this.#isOutdateRefused = false
       this.#state = { kind: 'reconciling', session, cause: this.isSyncing ? 'snapshot' : 'resync' }
     }

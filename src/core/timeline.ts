@@ -26,6 +26,8 @@ export class Timeline {
   /** The newest epoch that any answer named. */
   #newestEpoch = ''
   #base = nowhere
+  /** The epoch that was current until the store lost it. */
+  #lostEpoch = ''
 
   /** Everything up to here is known; null before the first contents. */
   get cursor(): Cursor | null {
@@ -44,6 +46,11 @@ export class Timeline {
 
   contains(place: Revision): boolean {
     return contains(this.#history, place)
+  }
+
+  /** Whether an answer is of an epoch that no session has told of yet. Late ones may be of the epoch that was lost last. */
+  isAhead({ epoch }: Revision): boolean {
+    return epoch > this.epoch && epoch !== this.#lostEpoch
   }
 
   /** An answer of the store named this epoch. */
@@ -65,6 +72,7 @@ export class Timeline {
     const common = cursor && lastCommon(history, this.#followed, cursor.n)
     const base = common ?? nowhere
     if (isWhole || base.n < this.#base.n) this.#base = base
+    if (!history.some(({ id }) => id === this.epoch)) this.#lostEpoch = this.epoch
     this.#history = history
     this.#newestEpoch = currentEpoch(history).id
     const lostItsEnd = cursor !== null && common !== null && !contains(history, cursor)

@@ -116,13 +116,18 @@ export interface Tombstone extends Revision {
   place: Revision | undefined
 }
 
+interface Aged {
+  readonly key: string
+  readonly tombstone: Tombstone
+}
+
 /** Keys that are known to be gone: an older entry of such a key must not bring it back. */
 export class Tombstones {
   readonly #clock: Clock
   readonly #retention: number
   readonly #byKey = new Map<string, Tombstone>()
   /** By age, outdated ones among them: a Map gets slow when its oldest entries are removed one by one. */
-  #byAge: { readonly key: string; readonly tombstone: Tombstone }[] = []
+  #byAge: Aged[] = []
   #oldest = 0
 
   constructor(clock: Clock, retention: number) {
@@ -154,15 +159,22 @@ export class Tombstones {
     this.#oldest = 0
   }
 
-  /** Forgets tombstones that are old or too many. One placed after `cursor` stays: older entries of its key may still be told. */
-  forget(cursor: Revision): void {
+  /**
+   * Forgets tombstones that are old or too many. One placed after `cursor` stays: older entries of its key may still be told. One
+   * that the store has lost stays: until it is restored, the store may tell an item that is gone.
+   */
+  forget(cursor: Revision, isLost: (key: string) => boolean): void {
     const outdated = this.#clock.now() - this.#retention
-    for (let next = this.#byAge[this.#oldest]; next !== undefined; next = this.#byAge[++this.#oldest]) {
+    for (let left = this.#byAge.length - this.#oldest; left > 0; left--) {
+      const next = this.#byAge[this.#oldest] as Aged
       const { key, tombstone } = next
-      if (this.#byKey.get(key) !== tombstone) continue
-      const isYoung = tombstone.since > outdated && this.#byKey.size <= mostTombstones
-      if (isYoung || precedes(cursor, tombstone.place ?? tombstone)) break
-      this.#byKey.delete(key)
+      if (this.#byKey.get(key) === tombstone) {
+        const isYoung = tombstone.since > outdated && this.#byKey.size <= mostTombstones
+        if (isYoung || precedes(cursor, tombstone.place ?? tombstone)) break
+        if (isLost(key)) this.#byAge.push(next)
+        else this.#byKey.delete(key)
+      }
+      this.#oldest++
     }
     if (this.#byAge.length < 2 * this.#byKey.size + 1000) return
     this.#byAge = this.#byAge.filter(({ key, tombstone }) => this.#byKey.get(key) === tombstone)

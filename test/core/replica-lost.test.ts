@@ -585,7 +585,7 @@ test('K7 an epoch that was renamed: what was known of it counts as lost until th
   assert.deepEqual([bench.revision('a'), bench.revision('b')], ['e2.1', 'e2.2'])
 })
 
-test('K7 a tombstone that was forgotten is not restored', () => {
+test('K7 a lost tombstone outlives the retention until it is restored, and no longer', () => {
   const bench = liveWith({}, { retention: 20_000 })
   bench.tell(tombstone('a', 5))
   bench.live(5)
@@ -593,8 +593,44 @@ test('K7 a tombstone that was forgotten is not restored', () => {
   assert.deepEqual(bench.lostKeys, ['a'])
   bench.clock.advance(20_001)
   bench.live('e2.9')
-  assert.equal(bench.replica.restorable('a'), undefined)
+  bench.live('e2.9')
+  assert.equal(bench.lost('a'), 'delete e1.5')
+  bench.merge('a', { place: at('e2.10') })
   assert.deepEqual(bench.lostKeys, [])
+  bench.live('e2.10')
+  bench.tell(entry('a', 'e2.3', { v: 'told late' }))
+  assert.equal(bench.replica.items.has('a'), true)
+})
+
+for (const restores of [true, false]) {
+  test(`K7 what was dropped as evicted may be in an older copy: only a snapshot tells, restores: ${restores}`, () => {
+    const bench = liveWith({ a: { v: 'a' } })
+    bench.begin('delta', { e1: 0 }, { restores: false })
+    bench.tell(missing('a', 1))
+    bench.live(5)
+    assert.deepEqual(bench.contents, {})
+    assert.equal(bench.begin('delta', { e1: 0 }, { restores }), true, 'in the same history a delta is enough')
+    bench.live(5)
+    assert.equal(bench.begin('delta', { e1: 0, e2: 5 }, { restores }), false)
+    assert.equal(bench.begin('snapshot', { e1: 0, e2: 5 }, { restores }), true)
+    bench.tell(entry('a', 1, { v: 'a' }))
+    bench.live('e2.5')
+    assert.deepEqual(bench.contents, { a: { v: 'a' } })
+    assert.equal(bench.begin('delta', { e1: 0, e3: 5 }, { restores }), true, 'the snapshot has told')
+  })
+}
+
+test('K7 a late answer out of the epoch that was lost is not one out of an epoch to come, wherever its id sorts', () => {
+  const bench = liveWith({})
+  bench.begin('snapshot', { e2: 0 }, { restores: false })
+  bench.live('e2.3')
+  bench.begin('snapshot', { e1: 0 }, { restores: false })
+  bench.tell(entry('a', 1, { v: 'a' }))
+  bench.live(1)
+  assert.equal(bench.acceptDelete('a', 'e2.4'), false)
+  assert.deepEqual(bench.contents, { a: { v: 'a' } })
+  assert.equal(bench.acceptDelete('a', 'e3.1'), true)
+  assert.deepEqual(bench.contents, {})
 })
 
 test('K7 losses are reported once, and what is still lost again', () => {

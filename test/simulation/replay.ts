@@ -71,7 +71,7 @@ export class Replay {
       this.#fail('invented', `${key} is ${item.v}, but ${change.revision} was ${taken?.v}`)
     if (before !== undefined) this.#checkOverdue(key, before.v)
     if (this.#isCleared(revision)) this.#fail('W3', `${key}=${item.v} is older than a clear of its own`)
-    this.#rises(key, revision, true)
+    this.#rises('set', key, revision)
     if (taken !== undefined && change.cause === 'live') this.#checkGroup(taken)
     this.items.set(key, item)
     this.#deadlines.delete(key)
@@ -89,7 +89,7 @@ export class Replay {
     const taken = ledger.find(revision, key)
     const isOwn = this.#world.calls.foundNothing(name, key, revision)
     if (taken?.v === null && change.cause === 'live' && !isOwn) this.#checkGroup(taken)
-    this.#rises(key, revision, false)
+    this.#rises(kind, key, revision)
     this.items.delete(key)
     this.#deadlines.delete(key)
   }
@@ -136,14 +136,16 @@ export class Replay {
   }
 
   /** Revisions of a key rise. Only where the store lost the newer one may its word count instead. */
-  #rises(key: string, revision: Revision, isSet: boolean): void {
+  #rises(kind: Change<Item>['kind'], key: string, revision: Revision): void {
     const { ledger } = this.#follower
     const { lineage } = ledger
     const { isStrict } = this.#world
     const newest = this.#newest.get(key)
     const isLost = !isStrict && newest !== undefined && lineage.wasLost(newest)
     // The store's word that it has nothing makes nothing newer, as of whatever place: another replica may restore an older item.
-    const isWord = !isSet && (isLost || (!isStrict && ledger.find(revision, key) === undefined))
+    const isSame = newest !== undefined && lineage.compare(newest, revision) === 0
+    const isNowhere = !isStrict && ledger.find(revision, key) === undefined
+    const isWord = kind !== 'set' && (isLost || isNowhere || (kind === 'delete' && isSame))
     const isBack = this.#goneByWord.has(key)
     if (isWord) this.#goneByWord.add(key)
     else {
@@ -154,7 +156,7 @@ export class Replay {
     const step = lineage.compare(newest, revision)
     // A replica that has not heard that an epoch was renamed goes by its former id.
     if (step < 0 || precedes(newest, revision)) return
-    if (step === 0 && (!isSet || isBack || ledger.wasEvicted(key, revision))) return
+    if (step === 0 && (kind !== 'set' || isBack || ledger.wasEvicted(key, revision))) return
     this.#fail('K1', `${key} went from ${encodeRevision(newest)} back to ${encodeRevision(revision)}`)
   }
 

@@ -24,6 +24,11 @@ export const ofTheReplica: readonly Mutant[] = [
     'what is lost is dropped after a snapshot': ['Replica.#dropUntold', 'this.#knowledge.restores', 'false'],
     'a clear drops what is newer': ['Replica.#clear', '(this.#contents.compare(key, cleared) ?? 1) > 0', 'false'],
     'a clear that the store lost is not restored': ['Replica.#clear', 'if (isLost) this.lost.add(key) else $', '$'],
+    'a delta is enough for what was dropped as evicted': [
+      'Replica.begin',
+      'isOther && this.#knowledge.hasForgotten',
+      'false',
+    ],
     'another history is no loss': ['Replica.begin', 'if (isOther) this.#knowledge.findLost(former)', ''],
     'an own write is told after its promise': ['Replica.written', 'this.#emit()', 'setImmediate(() => this.#emit())'],
     'a transaction is told in parts': ['Replica.entries', 'if (!isAtomic) this.#emit()', 'this.#emit()'],
@@ -96,6 +101,7 @@ export const ofTheReplica: readonly Mutant[] = [
       'this.#held.set(key, new Version(this.#epoch, held))',
       '',
     ],
+    'a lost tombstone is forgotten': ['Tombstones.forget', 'if (isLost(key)) this.#byAge.push(next) else $', '$'],
     'tombstones are forgotten at once': ['Tombstones.forget', 'if (isYoung || $) break', ''],
   }),
   ...faultsIn('src/core/timeline.ts', {
@@ -104,6 +110,7 @@ export const ofTheReplica: readonly Mutant[] = [
       '!isSameHistory(history, former) || this.#newestEpoch > this.epoch',
       'false',
     ],
+    'a late answer begins the epoch that was lost': ['Timeline.isAhead', 'epoch !== this.#lostEpoch', 'true'],
     'the end of a history is not missed': ['Timeline.begin', '!contains(history, cursor)', 'false'],
   }),
   ...faultsIn('src/core/history.ts', {
