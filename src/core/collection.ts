@@ -134,7 +134,7 @@ export class Collection<T extends object> extends ReadableCollection<T> {
       checkName('key', key)
       checkOptions('update', options, ['ttl', 'signal'])
       const { ttl = 'keep', signal } = options
-      checkSignal('update', signal === undefined ? {} : { signal })
+      checkSignal('update', { signal })
       if (typeof updater !== 'function') throw new TypeError(`${quote(updater)} is not a function`)
       return (await this.#conditional.update(key, updater, checkTtlOrKeep(key, ttl), signal)) as DeepReadonly<T>
     })
@@ -144,7 +144,8 @@ export class Collection<T extends object> extends ReadableCollection<T> {
   patch(key: string, fields: Partial<T> | Partial<DeepReadonly<T>>): Promise<boolean> {
     return this.#call(key, async () => {
       checkName('key', key)
-      return (await this.#conditional.update(key, withFields<DeepReadonly<T>>(fields), 'keep')) !== undefined
+      const change = withFields<DeepReadonly<T>>(fields, (own) => encodeItem(key, own, this.#client.maxItemBytes))
+      return (await this.#conditional.update(key, change, 'keep')) !== undefined
     })
   }
 

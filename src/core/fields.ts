@@ -1,12 +1,25 @@
 /** Changes of single fields of an item. */
+import type { EncodedItem } from './codec'
 import { MemisError, quote } from './errors'
 import { kindOf } from './text'
 
-/** The same item with other fields. @throws MemisError `INVALID_ITEM` if these are none. */
-export function withFields<T extends object>(fields: unknown): (item: T | undefined) => T | undefined {
+/**
+ * The same item with other fields. They are copied by `encode` now, so that changing them later has no effect; one that is undefined is removed.
+ * @throws MemisError `INVALID_ITEM` if these are none
+ */
+export function withFields<T extends object>(
+  fields: unknown,
+  encode: (fields: object) => EncodedItem,
+): (item: T | undefined) => T | undefined {
   const kind = kindOf(fields)
   if (kind !== 'an object') throw new MemisError('INVALID_ITEM', `patch() takes fields; this is ${kind}`)
-  return (item) => item && { ...item, ...(fields as T) }
+  const { item: added } = encode(fields as object)
+  const removed = new Set(Object.keys(fields as object).filter((name) => !Object.hasOwn(added, name)))
+  return (item) => {
+    if (item === undefined) return undefined
+    const kept = Object.entries(item).filter(([name]) => !removed.has(name))
+    return { ...Object.fromEntries(kept), ...added } as T
+  }
 }
 
 /** The value of a field after `by` was added. @throws MemisError `NOT_FOUND`, `INVALID_ITEM` */

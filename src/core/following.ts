@@ -51,13 +51,13 @@ export class Following<T extends object> {
     }
   }
 
-  /** `whole` settles once the replica has its first contents; undefined if what it knows of the key counts by now. */
+  /** `isKnown`: whether what the replica knows of the key counts by now. */
   waitFor(
     { items }: Replica<T>,
     key: string,
     predicate: (item: DeepReadonly<T> | undefined) => boolean,
     signal: AbortSignal | undefined,
-    whole: Promise<void> | undefined,
+    isKnown: () => boolean,
   ): Promise<DeepReadonly<T> | undefined> {
     return this.#waiting.wait<DeepReadonly<T> | undefined>(signal, (settle, fail) => {
       const probe = (item: DeepReadonly<T> | undefined) => {
@@ -67,14 +67,18 @@ export class Following<T extends object> {
           fail(error as Error)
         }
       }
+      const look = () => {
+        if (!isKnown()) return
+        this.#checks.delete(look)
+        probe(items.get(key))
+      }
       const stop = this.watch(key, probe)
-      if (whole === undefined) probe(items.get(key))
-      else
-        whole.then(
-          () => probe(items.get(key)),
-          () => {}, // the subscription has ended, and with it this wait
-        )
-      return stop
+      this.#checks.add(look)
+      look()
+      return () => {
+        stop()
+        this.#checks.delete(look)
+      }
     })
   }
 

@@ -129,11 +129,12 @@ export class ReadableCollection<T extends object> extends MapView<T> {
   ): Promise<S> {
     return this.#call(async () => {
       const signal = checkSignal('waitFor', options)
-      const { replica, isSyncing } = this.#subscribed
+      checkName('key', key)
+      const subscription = this.#subscribed
+      const { replica } = subscription
       // While the first contents come, an item that is not there may only be late.
-      const isKnown = replica.items.has(key) || !isSyncing
-      const whole = isKnown ? undefined : this.#subscribing.wait(undefined)
-      return (await this.#following.waitFor(replica, checkName('key', key), predicate, signal, whole)) as S
+      const isKnown = () => replica.items.has(key) || !subscription.isSyncing
+      return (await this.#following.waitFor(replica, key, predicate, signal, isKnown)) as S
     })
   }
 

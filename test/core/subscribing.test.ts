@@ -38,6 +38,34 @@ test('R2 a signal that is aborted afterwards changes nothing', async (scene) => 
   same(items.freshness.state, 'live')
 })
 
+test(
+  'S2 a waitFor that was refused during the first contents leaves nothing that waits or rejects',
+  outage,
+  async (scene) => {
+    const replica = await scene.unsubscribed()
+    const { items } = replica
+    await replica.client.connect()
+    await scene.cut(replica)
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      const controller = new AbortController()
+      const subscribing = refused(items.subscribe({ signal: controller.signal }), 'ABORTED')
+      await refused(items.waitFor('', Boolean), 'INVALID_NAME')
+      await refused(items.waitFor('k', Boolean, { signal: AbortSignal.abort() }), 'ABORTED')
+      // Nobody else waits for the subscription: an aborted signal ends it.
+      controller.abort()
+      await subscribing
+      same(items.freshness.state, 'idle')
+      await turn()
+      same(unhandled, [])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  },
+)
+
 test('R2 R3 a subscribe that waits ends by its signal, or by unsubscribe', outage, async (scene) => {
   const [writer, replica] = [await scene.replica(), await scene.unsubscribed()]
   await replica.client.connect()

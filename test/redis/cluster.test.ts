@@ -1,16 +1,22 @@
 /** A collection lies in one slot of a cluster, and its scripts run there. */
 import assert from 'node:assert'
 import { createClient } from '../../src'
-import { baseOf, Complaints, Raw, Replay, redisServer, suite, until, untilEqual } from './support'
+import type { Server } from '../support/servers'
+import { baseOf, Complaints, type Disposable, Raw, Replay, redisServer, suite, until, untilEqual } from './support'
 
 const test = suite('cluster')
 
-test('all keys and the channel of a collection are in one slot; all scripts run on a cluster of one node', async () => {
-  await using server = await redisServer({ args: ['--cluster-enabled', 'yes'] })
+async function clusterOfOne(): Promise<Disposable<Server>> {
+  const server = await redisServer({ args: ['--cluster-enabled', 'yes'] })
   await using raw = await Raw.connect(server.url)
   await raw.send('CLUSTER', 'ADDSLOTSRANGE', 0, 16383)
   await until('the cluster is whole', async () => /cluster_state:ok/.test(await raw.send('CLUSTER', 'INFO')))
+  return server
+}
 
+test('all keys and the channel of a collection are in one slot; all scripts run on a cluster of one node', async () => {
+  await using server = await clusterOfOne()
+  await using raw = await Raw.connect(server.url)
   // The audit asks for all collections of a client, which lie in different slots.
   await using writer = createClient({ url: server.url, auditInterval: 20, retention: 1 })
   await using reader = createClient({ url: server.url, auditInterval: 20, retention: 1 })
@@ -64,6 +70,25 @@ test('all keys and the channel of a collection are in one slot; all scripts run 
     async () => (await audits()) > before + 20 || complaints.some(({ errors }) => errors.length),
   )
   for (const { errors } of complaints) assert.deepStrictEqual(errors, [])
+})
+
+test('K10 who unsubscribes before the way to the node is known leaves no subscription behind', async () => {
+  await using server = await clusterOfOne()
+  await using raw = await Raw.connect(server.url)
+  await using client = createClient({ transport: 'redis', cluster: { rootNodes: [{ url: server.url }] } })
+  await client.connect()
+  const database = client.database('test')
+  const collections = Array.from({ length: 20 }, (_, i) => database.collection(`items ${i}`))
+  for (const items of collections) {
+    items.subscribe().catch(() => {})
+    items.unsubscribe()
+  }
+  const [kept] = collections as [(typeof collections)[0]]
+  await kept.subscribe()
+  const channels = () => raw.send('PUBSUB', 'SHARDCHANNELS')
+  await until('one subscription is left', async () => (await channels()).length === 1)
+  kept.unsubscribe()
+  await until('none is left', async () => (await channels()).length === 0)
 })
 
 test.run()

@@ -235,7 +235,12 @@ export function updating(test: Define<Scene>): void {
     same(await outside.items.patch('absent', { n: 1 }), false)
     same(await reader.items.patch('absent', { n: 1 }), false)
     await refused(writer.items.patch('a', { n: new Date() }), 'INVALID_ITEM')
-    const expected = new Map([['a', { n: 2, kept: { deep: true }, added: [1] }]])
+    const fields = { n: 3, added: [1] }
+    const patched = writer.items.patch('a', fields)
+    fields.n = 4
+    fields.added.push(2)
+    same(await patched, true)
+    const expected = new Map([['a', { n: 3, kept: { deep: true }, added: [1] }]])
     const late = await scene.replica()
     await scene.eventuallyEqual([writer, reader, late], expected)
     mustBeAbout(600, expiresIn(late, 'a'))

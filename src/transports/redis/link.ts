@@ -5,10 +5,11 @@
  *        └────────────────────┴──────failed──────────────────────^
  */
 import type { RedisClientType } from 'redis'
-import { backoff, longestBackoff } from '../../core/backoff'
+import { backoff } from '../../core/backoff'
 import type { Clock } from '../../core/clock'
 import { disconnected, isPermanent, MemisError, notSent } from '../../core/errors'
 import type { Host } from '../../core/transport'
+import { Waiters } from '../../core/waiters'
 import { asleep, Connection } from './connection'
 import type { Destination } from './destination'
 import { isReply, replicaNow, translate, wordOf } from './errors'
@@ -48,11 +49,6 @@ let connections = 0
 /** If the server itself refuses, knocking sooner helps nobody (ms): less than thirty times a minute. */
 export const refusedPause = 2500
 
-interface Waiter {
-  up(): void
-  failed(error: MemisError): void
-}
-
 export class Link implements Route, Routes, Server {
   readonly #destination: Destination
   readonly #clock: Clock
@@ -62,9 +58,9 @@ export class Link implements Route, Routes, Server {
   #generation = -1
   #mayEvict = false
   #failures = 0
-  /** Called when the link is lost, by the listener of each subscription. */
+  /** The function to call when the link is lost, by the listener of each subscription. */
   readonly #ends = new Map<(message: string) => void, (error: MemisError) => void>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Waiters()
 
   constructor(destination: Destination, clock: Clock, host: Host, listener: LinkListener) {
     this.#destination = destination
@@ -133,6 +129,7 @@ export class Link implements Route, Routes, Server {
         isClustered ? subscriber.sSubscribe(channel, listener) : subscriber.subscribe(channel, listener),
       )
     } catch (error) {
+      this.#ends.delete(listener)
       throw translate(error)
     }
   }
@@ -152,24 +149,9 @@ export class Link implements Route, Routes, Server {
   whenUp(ms: number): Promise<void> {
     if (this.isUp) return Promise.resolve()
     if (this.#state.kind === 'closed') return Promise.reject(notConnected())
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        this.#waiters.delete(waiter)
-        this.#clock.clearTimeout(timer)
-      }
-      const failed = () => {
-        settle()
-        reject(notConnected())
-      }
-      const waiter: Waiter = {
-        failed,
-        up: () => {
-          settle()
-          resolve()
-        },
-      }
-      const timer = this.#clock.setTimeout(failed, ms)
-      this.#waiters.add(waiter)
+    return this.#waiters.wait(undefined, (_, fail) => {
+      const timer = this.#clock.setTimeout(() => fail(notConnected()), ms)
+      return () => this.#clock.clearTimeout(timer)
     })
   }
 
@@ -206,7 +188,7 @@ export class Link implements Route, Routes, Server {
     if ('connection' in state) state.connection.destroy()
     else if (state.kind === 'waiting') this.#clock.clearTimeout(state.timer)
     this.#ends.clear()
-    for (const waiter of [...this.#waiters]) waiter.failed(notConnected())
+    this.#waiters.refuse(notConnected())
   }
 
   /**
@@ -236,7 +218,7 @@ export class Link implements Route, Routes, Server {
     try {
       prototype = await this.#destination.prototype()
     } catch (error) {
-      if (this.#state === looking) this.#failed(translate(error), 0)
+      if (this.#state === looking) this.#failed(translate(error))
       return
     }
     if (this.#state !== looking) return
@@ -255,7 +237,7 @@ export class Link implements Route, Routes, Server {
       this.#mayEvict = mayEvict
       this.#generation = ++connections
       this.#state = { kind: 'up', connection, since: this.#clock.now(), turns: new Map(), isClustered }
-      for (const waiter of [...this.#waiters]) waiter.up()
+      this.#waiters.settle()
       this.#listener.up()
     } catch (error) {
       this.#lost(connection, translate(error), isReply(error) || error instanceof MemisError)
@@ -269,18 +251,17 @@ export class Link implements Route, Routes, Server {
     connection.destroy()
     if (state.kind === 'up' && this.#clock.now() - state.since > longEnough) this.#failures = 0
     const isKnocking = isRefusal && this.#failures > 0 && !this.#destination.hasOthers
-    this.#failed(error, isKnocking ? refusedPause : 0)
+    this.#failed(error, isKnocking)
   }
 
-  /** Tries again, but not within so many ms. */
-  #failed(error: MemisError, least: number): void {
+  #failed(error: MemisError, isKnocking = false): void {
     const wait = backoff(firstBackoff, this.#failures++)
-    const ms = Math.max(isPermanent(error) ? Math.max(refusedPause, longestBackoff) : wait, least)
+    const ms = isPermanent(error) || isKnocking ? refusedPause : wait
     this.#state = { kind: 'waiting', timer: this.#clock.setTimeout(() => this.#dial(), ms) }
     const ends = [...this.#ends.values()]
     this.#ends.clear()
     for (const ended of ends) ended(error)
-    for (const waiter of [...this.#waiters]) waiter.failed(error)
+    this.#waiters.refuse(notConnected())
     this.#listener.down(error)
   }
 }

@@ -67,7 +67,9 @@ export class Session {
       // Subscribed first: what is written while the contents are read is told after them.
       const { route, keys } = this.#context
       await route.subscribe(keys.channel, this.#listener, (error) => this.fail(error))
-      if (!this.#isOver) await this.#open(from)
+      // Closed meanwhile: on a cluster, `close` may have come before the way to the node was known.
+      if (this.#isOver) return route.unsubscribe(keys.channel, this.#listener)
+      await this.#open(from)
     } catch (error) {
       this.fail(error as MemisError)
     }
