@@ -12,9 +12,9 @@ import type { DeepReadonly } from './types'
 import type { Caller, Transaction } from './waiting-writes'
 
 /** The part of a collection that conditional writes are made of. */
-export interface Store<T> {
+export interface ConditionalOwner<T> {
   /** The item as the replica knows it; undefined if there is no replica that could tell. */
-  known(key: string): Version<T> | undefined
+  known(key: string): KnownItem<T> | undefined
   push(write: KeyWrite | Transaction, bytes: number, caller: Caller): void
   encode(key: string, item: unknown): EncodedItem
   delay(ms: number, signal: AbortSignal | undefined): Promise<void>
@@ -23,21 +23,21 @@ export interface Store<T> {
 }
 
 /** An item and the revision of it; `revision` is null if there is no item. */
-export interface Version<T> {
+export interface KnownItem<T> {
   readonly item: DeepReadonly<T> | undefined
   readonly revision: Revision | null
   /** The store said so, and not a replica. */
   readonly isConfirmed?: true
   /** This version does not expire. */
   readonly isTimeless?: boolean
-  /** When the key was as it is: the revision of the item, or of its tombstone; null if nothing is known of it. */
+  /** The revision of the item or tombstone that the store told; null if it knows nothing of the key. */
   readonly at?: Revision | null
 }
 
 /** The decision on an item. */
 interface Decision<T> {
   readonly next: Next<T>
-  readonly writes: boolean
+  readonly isWrite: boolean
   readonly thrown?: { readonly error: unknown }
 }
 
@@ -60,12 +60,12 @@ interface Delaying {
 const longestDelay = 200
 
 export class Conditional<T extends object> {
-  readonly #store: Store<T>
+  readonly #owner: ConditionalOwner<T>
   /** Updates of a key by this process run one after another: they would conflict with each other. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  constructor(store: Store<T>) {
-    this.#store = store
+  constructor(store: ConditionalOwner<T>) {
+    this.#owner = store
   }
 
   /** Resolves to what is stored in the end. `ttlMs`: null for no expiry, or `'keep'`. */
@@ -77,14 +77,14 @@ export class Conditional<T extends object> {
   ): Promise<DeepReadonly<T> | undefined> {
     const decide = (item: DeepReadonly<T> | undefined) => {
       const next = updater(item)
-      return { next, writes: next !== item }
+      return { next, isWrite: next !== item }
     }
     return this.#change(key, decide, ttlMs, signal)
   }
 
   /** Gives the item another ttl; resolves to whether there is one. */
   async touch(key: string, ttlMs: number): Promise<boolean> {
-    const item = await this.#change(key, (item) => ({ next: item, writes: item !== undefined }), ttlMs)
+    const item = await this.#change(key, (item) => ({ next: item, isWrite: item !== undefined }), ttlMs)
     return item !== undefined
   }
 
@@ -96,11 +96,11 @@ export class Conditional<T extends object> {
   ): Promise<DeepReadonly<T> | undefined> {
     let stored: 'no' | 'unknown' = 'no'
     const change = this.#inTurn(key, async () => {
-      let version = this.#store.known(key) ?? (await this.#confirm(key, nothing))
+      let version = this.#owner.known(key) ?? (await this.#confirm(key, nothing))
       for (let conflicts = 0; ; conflicts++) {
         if (signal?.aborted) throw aborted(signal, stored)
         const decision = decided(decide, version.item)
-        if (!decision.writes) {
+        if (!decision.isWrite) {
           const current = version.isConfirmed ? version : await this.#confirm(key, version)
           if (current.revision === version.revision) return endedBy(decision)
           version = current
@@ -113,8 +113,8 @@ export class Conditional<T extends object> {
           if ('item' in answer) return answer.item
           version = versionOf<T>(answer.conflict)
         }
-        await this.#store.delay(Math.random() * Math.min(longestDelay, 2 ** conflicts), signal)
-        version = newerOf(version, this.#store.known(key))
+        await this.#owner.delay(Math.random() * Math.min(longestDelay, 2 ** conflicts), signal)
+        version = newerOf(version, this.#owner.known(key))
       }
     })
     return signal === undefined ? change : orAborted(change, signal, () => stored)
@@ -130,14 +130,14 @@ export class Conditional<T extends object> {
       const answer = await this.#attempt({ kind: 'delete', key, if: revision }, key.length)
       return 'conflict' in answer ? answer : { item: undefined }
     }
-    const item = this.#store.encode(key, next)
+    const item = this.#owner.encode(key, next)
     const write: KeyWrite = { kind: 'set', key, item, ttlMs, if: revision }
     const answer = await this.#attempt(write, item.bytes + key.length)
     return 'conflict' in answer ? answer : { item: item.item as DeepReadonly<T> }
   }
 
   /** Asks the store whether this is what it holds, since a replica may lag; resolves to what it holds. */
-  async #confirm(key: string, version: Version<T>): Promise<Version<T>> {
+  async #confirm(key: string, version: KnownItem<T>): Promise<KnownItem<T>> {
     const check: Transaction = { kind: 'transaction', writes: [{ kind: 'check', key, if: version.revision }] }
     const answer = await this.#attempt(check, key.length)
     return 'conflict' in answer ? versionOf<T>(answer.conflict) : { ...version, isConfirmed: true }
@@ -146,15 +146,15 @@ export class Conditional<T extends object> {
   #attempt(write: KeyWrite | Transaction, bytes: number): Promise<Accepted | { readonly conflict: Entry | null }> {
     return new Promise((resolve, reject) => {
       const conflicted = (conflict: Entry | null) => resolve({ conflict })
-      this.#store.push(write, bytes, { deadline: 0, accepted: resolve, conflicted, refused: reject })
+      this.#owner.push(write, bytes, { deadline: 0, accepted: resolve, conflicted, refused: reject })
     })
   }
 
   async #inTurn<R>(key: string, run: () => Promise<R>): Promise<R> {
-    const overdueAt = this.#store.now() + this.#store.writeTimeout
+    const overdueAt = this.#owner.now() + this.#owner.writeTimeout
     // The time of those that waited for one that was not answered in time is over as well.
     const turn = (this.#turns.get(key) ?? Promise.resolve()).then(run, (error) => {
-      const isOver = error instanceof MemisError && error.code === 'WRITE_TIMEOUT' && this.#store.now() >= overdueAt
+      const isOver = error instanceof MemisError && error.code === 'WRITE_TIMEOUT' && this.#owner.now() >= overdueAt
       if (isOver) throw withStored(error, 'no')
       return run()
     })
@@ -169,7 +169,7 @@ export class Conditional<T extends object> {
 
 const nothing = { item: undefined, revision: null }
 
-function versionOf<T>(entry: Entry | null): Version<T> {
+function versionOf<T>(entry: Entry | null): KnownItem<T> {
   if (entry === null || entry.isLost) return { ...nothing, isConfirmed: true }
   const { epoch, n, leftMs } = entry
   const at = { epoch, n }
@@ -182,7 +182,7 @@ function versionOf<T>(entry: Entry | null): Version<T> {
  * A store that tells of an older version than the replica holds has lost that one, and gets it back: to change the older one would undo
  * what others were told is stored.
  */
-function newerOf<T>(told: Version<T>, held: Version<T> | undefined): Version<T> {
+function newerOf<T>(told: KnownItem<T>, held: KnownItem<T> | undefined): KnownItem<T> {
   if (held?.revision == null) return told
   return told.at == null || precedes(told.at, held.revision) ? held : told
 }
@@ -192,7 +192,7 @@ function decided<T>(decide: Decide<T>, item: DeepReadonly<T> | undefined): Decis
   try {
     return decide(item)
   } catch (error) {
-    return { next: item, writes: false, thrown: { error } }
+    return { next: item, isWrite: false, thrown: { error } }
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The contents of one replica: items, which version of each is held, tombstones, and when items expire. Every change of an
- * item passes `put` or `drop`, which note the change to emit. Which entry counts is decided by the replica.
+ * item passes `put` or `drop`, which note the change to emit. `Knowledge` decides which entry counts.
  */
 import type { Clock } from './clock'
 import { equalItems } from './codec'

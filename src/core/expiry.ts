@@ -1,6 +1,6 @@
 /** Which entries fall due, and when. No I/O, no clock. */
 
-/** What can fall due. The queue's own to set: `deadline`, a whole ms, and `slot`, where the entry stands in it, -1 while it stands in none. */
+/** An entry of the queue. Only the queue sets `deadline` (whole ms) and `slot` (its index; -1 outside of the queue). */
 export interface Due {
   deadline: number
   slot: number
@@ -25,7 +25,7 @@ export class ExpiryQueue<E extends Due> {
     return this.#size
   }
 
-  /** When to look again: no entry falls due before that. Undefined where there is none. */
+  /** When to look again: no entry falls due before that. Undefined if there are no entries. */
   get next(): number | undefined {
     const { first } = this.#near
     if (first !== undefined) return first.deadline
@@ -74,7 +74,7 @@ export class ExpiryQueue<E extends Due> {
   }
 }
 
-/** Of entries that fall due within the same span; its deadline is the end of that. */
+/** Holds the entries that fall due within one span; its deadline is the end of the span. */
 interface Bucket<E> extends Due {
   readonly entries: E[]
 }

@@ -9,7 +9,7 @@ import { isHeld } from './entries'
 import { MemisError, quote } from './errors'
 import { contains, precedes } from './history'
 import { Lost } from './lost'
-import { Timeline, type Turn } from './timeline'
+import { type HistoryChange, Timeline } from './timeline'
 import type { Entry, Epoch, Merged, Revision } from './transport'
 import type { DeepReadonly } from './types'
 import type { TimedVersion } from './versions'
@@ -37,14 +37,14 @@ export class Knowledge<T extends object> {
     this.#report = report
   }
 
-  /** Applies what the store tells of a key, if it is newer than what is known. `gone`: see `Turn`. */
-  receive(entry: Entry, cause: Cause, gone: Turn['gone']): void {
+  /** Applies what the store tells of a key, if it is newer than what is known. `lostEnd`: see `HistoryChange`. */
+  receive(entry: Entry, cause: Cause, lostEnd: HistoryChange['lostEnd']): void {
     const { key } = entry
     if (entry.isLost) return this.#receiveMissing(entry, cause)
     const relation = this.contents.compare(key, entry)
     // An own clear is newer than the tombstones of before.
     if (relation === undefined || (relation < 0 && this.#isCleared(entry))) {
-      return this.#receiveUnknown(entry, cause, gone)
+      return this.#receiveUnknown(entry, cause, lostEnd)
     }
     if (relation < 0 || (!this.restores && this.lost.has(key))) return this.accept(entry, cause)
     const known = this.contents.known(key)
@@ -126,11 +126,11 @@ export class Knowledge<T extends object> {
   }
 
   /** Nothing is known of the key by itself. It may be known to be gone, by a clear or by what the store lost. */
-  #receiveUnknown(entry: Entry, cause: Cause, gone: Turn['gone']): void {
+  #receiveUnknown(entry: Entry, cause: Cause, lostEnd: HistoryChange['lostEnd']): void {
     const goneAt = this.#isCleared(entry)
       ? this.cleared
-      : gone !== null && (entry.place ?? entry).n <= gone.common
-        ? gone.at
+      : lostEnd !== null && (entry.place ?? entry).n <= lostEnd.common
+        ? lostEnd.reachedAt
         : null
     if (goneAt === null) return this.accept(entry, cause)
     if (entry.item === null || decodeItem(entry.item) === undefined || this.timeline.contains(goneAt)) return

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { parseRevision } from './bulk'
 import type { Client } from './client'
 import { eventNames } from './collection-events'
-import type { Version } from './conditional'
+import type { KnownItem } from './conditional'
 import type { Change } from './contents'
 import type { Database } from './database'
 import { MemisError, quote, readable } from './errors'
@@ -203,7 +203,7 @@ export class ReadableCollection<T extends object> extends MapView<T> {
   }
 
   /** @internal by the writing half: what the replica knows of a key; undefined if there are no contents yet. */
-  known(key: string): Version<T> | undefined {
+  known(key: string): KnownItem<T> | undefined {
     const replica = this.#subscription?.replica
     if (!replica?.cursor) return undefined
     const item = replica.items.get(key)

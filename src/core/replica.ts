@@ -1,6 +1,6 @@
 /**
- * One collection's copy in one process, and the rule by which it changes: an entry counts if its revision is newer than
- * what is known of its key. That rule serves snapshots, live changes, late echoes, own writes and restored entries alike. No I/O.
+ * One collection's copy in one process: applies what sessions, own writes and merges tell, and emits what changes. `Knowledge`
+ * has the rule that decides: an entry counts if its revision is newer than what is known of its key. No I/O.
  */
 import type { Clock } from './clock'
 import type { Cause, Change, Contents } from './contents'
@@ -9,7 +9,7 @@ import { MemisError } from './errors'
 import { precedes } from './history'
 import { Knowledge } from './knowledge'
 import type { Lost } from './lost'
-import type { Turn } from './timeline'
+import type { HistoryChange } from './timeline'
 import type { Accepted, Cursor, Entry, Epoch, KeyWrite, Merged, Revision, Write } from './transport'
 import type { DeepReadonly } from './types'
 
@@ -24,7 +24,7 @@ interface Filling {
   readonly cause: 'snapshot' | 'resync'
   /** For a snapshot: the keys that are held and were not told yet. */
   readonly untold: Set<string> | null
-  readonly gone: Turn['gone']
+  readonly lostEnd: HistoryChange['lostEnd']
 }
 
 type Phase = Filling | { readonly kind: 'empty' | 'live' | 'stale' | 'discarded' }
@@ -95,14 +95,14 @@ export class Replica<T extends object> {
     isFirst = this.cursor === null,
   ): boolean {
     const { timeline, lost } = this.#knowledge
-    const { isOther, former, gone } = timeline.begin(history, lost.size === 0)
+    const { isOther, former, lostEnd } = timeline.begin(history, lost.size === 0)
     this.#knowledge.restores = restores
     this.#contents.begin(timeline.epoch)
     this.#phase = {
       kind: 'filling',
       cause: isFirst ? 'snapshot' : 'resync',
       untold: mode === 'snapshot' ? new Set(this.items.keys()) : null,
-      gone: restores ? gone : null,
+      lostEnd: restores ? lostEnd : null,
     }
     if (isOther) this.#knowledge.findLost(former)
     const isDeltaEnough = (restores || lost.size === 0) && !(isOther && this.#knowledge.hasForgotten)
@@ -124,7 +124,7 @@ export class Replica<T extends object> {
       if (phase.kind === 'discarded') return // by a listener
       if (phase.kind === 'filling') {
         phase.untold?.delete(entry.key)
-        this.#knowledge.receive(entry, phase.cause, phase.gone)
+        this.#knowledge.receive(entry, phase.cause, phase.lostEnd)
       } else this.#knowledge.receive(entry, 'live', null)
       if (!isAtomic) this.#emit()
     }

@@ -50,7 +50,7 @@ type State =
   | { readonly kind: 'connecting' | 'stopped' }
   | { readonly kind: 'waiting'; readonly timer: unknown }
   /** The store is told to begin a later epoch. */
-  | { readonly kind: 'outdating' }
+  | { readonly kind: 'beginningEpoch' }
   | { readonly kind: 'opening' | 'filling'; readonly session: Session }
   | { readonly kind: 'reconciling'; readonly session: Session; readonly cause: ReadyInfo['cause'] }
   | { readonly kind: 'live'; readonly session: Session }
@@ -66,11 +66,11 @@ export class Subscription<T extends object> {
   /** Sessions in a row that failed before one was proved current. */
   #failures = 0
   /** The next session takes the store's word for everything: nobody can restore what it lost. */
-  #accepts = false
+  #acceptsLoss = false
   /** The next session reads everything: a delta does not tell enough. */
   #readsWhole = false
   /** This client may not have the store begin a later epoch. */
-  #isOutdateRefused = false
+  #isEpochRefused = false
 
   constructor(
     transport: Transport,
@@ -146,7 +146,7 @@ export class Subscription<T extends object> {
    * A replica that was away for longer than tombstones are kept could bring back what was deleted meanwhile: it does not restore.
    */
   get #restores(): boolean {
-    if (this.#settings.dataLoss === 'accept' || this.#accepts) return false
+    if (this.#settings.dataLoss === 'accept' || this.#acceptsLoss) return false
     return this.replica.cursor === null || (this.#freshness.age ?? 0) <= this.#settings.retention
   }
 
@@ -163,7 +163,7 @@ export class Subscription<T extends object> {
       (...args: A) => {
         if (this.#isCurrent(session)) tell(...args)
       }
-    const from = this.#accepts || this.#readsWhole ? null : this.replica.cursor
+    const from = this.#acceptsLoss || this.#readsWhole ? null : this.replica.cursor
     const watch = this.#transport.watch(this.#id, from, {
       begin: heard((mode, history) => this.#begun(session, mode, history)),
       entries: heard((list, isAtomic) => {
@@ -195,7 +195,7 @@ export class Subscription<T extends object> {
 
   #begun(session: Session, mode: 'snapshot' | 'delta', history: readonly Epoch[]): void {
     const later = this.#restores ? this.replica.laterEpoch(history) : null
-    if (later !== null) return this.#outdate(session, later)
+    if (later !== null) return this.#beginLaterEpoch(session, later)
     this.#state = { kind: 'filling', session }
     const isEnough = this.replica.begin(mode, history, this.#restores, this.isSyncing)
     if (isEnough || !this.#isCurrent(session)) return
@@ -204,29 +204,29 @@ export class Subscription<T extends object> {
   }
 
   /** The store's epoch sorts before one that it lost: its clock is behind. */
-  #outdate(session: Session, epoch: string): void {
-    const outdating: State = { kind: 'outdating' }
-    this.#state = outdating
+  #beginLaterEpoch(session: Session, epoch: string): void {
+    const beginning: State = { kind: 'beginningEpoch' }
+    this.#state = beginning
     end(session)
     this.#transport
       .beginEpoch(this.#id, epoch)
       .then(
         (isPossible) => {
-          if (this.#state === outdating && !isPossible) this.#accepts = true
+          if (this.#state === beginning && !isPossible) this.#acceptsLoss = true
           return 0
         },
         (error: MemisError) => {
-          if (this.#state !== outdating) return 0
+          if (this.#state !== beginning) return 0
           this.#listener.report(error)
           if (!mayNotWrite(error)) return 0
           // Others may: the store's word counts if nobody has done so in time.
-          this.#accepts = this.#isOutdateRefused
-          this.#isOutdateRefused = true
+          this.#acceptsLoss = this.#isEpochRefused
+          this.#isEpochRefused = true
           return patience
         },
       )
       .then((ms) => {
-        if (this.#state === outdating) this.#beginAfter(ms + backoff(firstBackoff, this.#failures++))
+        if (this.#state === beginning) this.#beginAfter(ms + backoff(firstBackoff, this.#failures++))
       })
   }
 
@@ -237,9 +237,9 @@ export class Subscription<T extends object> {
     if (!this.#isCurrent(session)) return
     if (caughtUp) {
       this.#failures = 0
-      this.#accepts = false
+      this.#acceptsLoss = false
       this.#readsWhole = false
-      this.#isOutdateRefused = false
+      this.#isEpochRefused = false
       this.#state = { kind: 'reconciling', session, cause: this.isSyncing ? 'snapshot' : 'resync' }
     }
     this.#progressed(session)
@@ -261,7 +261,7 @@ export class Subscription<T extends object> {
   #acceptLoss(): void {
     const state = this.#state
     if (!('session' in state)) return
-    this.#accepts = true
+    this.#acceptsLoss = true
     this.#stale(state.session, outOfTouch('this client may not restore what the store lost'))
   }
 

@@ -6,16 +6,16 @@ import type { Cursor, Epoch, Revision } from './transport'
 const nowhere: Revision = { epoch: '', n: 0 }
 
 /** What another history means for a replica. */
-export interface Turn {
+export interface HistoryChange {
   /** It is not the history that was known: some of what is known may be lost. */
   readonly isOther: boolean
   /** The history that was known before. */
   readonly former: readonly Epoch[]
   /**
-   * Set if the store lost its end: everything was known until `at`, and the store has the history up to `common`. An item from
-   * there that is not held was gone by `at`.
+   * Set if the store lost its end: everything was known until `reachedAt`, and the store has the history up to `common`. An item from
+   * there that is not held was gone by `reachedAt`.
    */
-  readonly gone: { readonly at: Revision; readonly common: number } | null
+  readonly lostEnd: { readonly reachedAt: Revision; readonly common: number } | null
 }
 
 export class Timeline {
@@ -65,7 +65,7 @@ export class Timeline {
   }
 
   /** A session begins. `isWhole`: nothing is lost at the moment. */
-  begin(history: readonly Epoch[], isWhole: boolean): Turn {
+  begin(history: readonly Epoch[], isWhole: boolean): HistoryChange {
     const cursor = this.#cursor
     const former = this.#history
     const isOther = !isSameHistory(history, former) || this.#newestEpoch > this.epoch
@@ -76,7 +76,7 @@ export class Timeline {
     this.#history = history
     this.#newestEpoch = currentEpoch(history).id
     const lostItsEnd = cursor !== null && common !== null && !contains(history, cursor)
-    return { isOther, former, gone: lostItsEnd ? { at: cursor, common: common.n } : null }
+    return { isOther, former, lostEnd: lostItsEnd ? { reachedAt: cursor, common: common.n } : null }
   }
 
   /** Everything up to the cursor is known. */

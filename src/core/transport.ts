@@ -87,7 +87,7 @@ export interface Transport {
 
 /** The most writes in a batch: a longer one would hold up the store for others. */
 export const batchLimit = 1000
-/** The most bytes (JSON text and keys) in a batch or a merge, unless it has one write or entry. */
+/** The most bytes (JSON text and keys) in a batch or a merge, unless it is atomic or has one write or entry. */
 export const batchBytesLimit = 1024 * 1024
 /** The most entries in a merge. */
 export const mergeLimit = 500

@@ -101,7 +101,7 @@ export class WriteQueue {
     }
   }
 
-  /** From now on only the newest write of each key waits. */
+  /** From now on a newer write of a key replaces its waiting set. Deletes, conditional writes and transactions stay. */
   linkDown(): void {
     this.#isUp = false
     for (const { waiting } of this.#lanes.values()) waiting.linkDown()

@@ -2,8 +2,8 @@
 import assert from 'node:assert'
 import { decodePage } from '../../src/transports/redis/decode'
 import { sha1 } from '../../src/transports/redis/encode'
-import { parseCurrent, parseEpochs } from '../../src/transports/redis/knowledge'
 import { readEntries, readNotification } from '../../src/transports/redis/notification'
+import { parseCurrent, parseEpochs } from '../../src/transports/redis/store-record'
 import type { Random } from '../simulation/random'
 import { assertSame, junk, mutate, type Target } from './fuzz'
 

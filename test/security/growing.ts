@@ -8,8 +8,8 @@ import { decodeEpochs } from '../../src/transports/nats/epochs'
 import { keyOf, namesOf } from '../../src/transports/nats/names'
 import { decodePage } from '../../src/transports/redis/decode'
 import { sha1 } from '../../src/transports/redis/encode'
-import { parseCurrent, parseEpochs } from '../../src/transports/redis/knowledge'
 import { readEntries, readNotification } from '../../src/transports/redis/notification'
+import { parseCurrent, parseEpochs } from '../../src/transports/redis/store-record'
 
 export interface Growing {
   /** Four times as much, the second time. */

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import type { CollectionId, Entry, Epoch, KeyWrite } from '../../src/core/transport'
 import { decodePage, type Page } from '../../src/transports/redis/decode'
 import { encodeBatch, encodeLoneSet, encodeMerge, sha1 } from '../../src/transports/redis/encode'
-import { Knowledge } from '../../src/transports/redis/knowledge'
 import { collectionKeys, type Keys, keysOf } from '../../src/transports/redis/names'
 import {
   auditScript,
@@ -16,6 +15,7 @@ import {
   setScript,
   writeScript,
 } from '../../src/transports/redis/scripts'
+import { StoreRecord } from '../../src/transports/redis/store-record'
 import { mutate } from '../core/fuzz'
 import type { Raw } from '../redis/support'
 import type { Random } from '../simulation/random'
@@ -59,7 +59,7 @@ const scores = [...numbers, ...more].filter((text) => text !== 'nan' && text.tri
 export class Stage {
   readonly keys: Keys
   /** The knowledge of a client that has just begun. */
-  readonly knowledge = new Knowledge()
+  readonly knowledge = new StoreRecord()
   readonly #seed = createHash('sha1').update(String(Math.random())).digest('hex')
 
   constructor(i: number) {
@@ -185,7 +185,7 @@ export class Stage {
   /** Reads as a client that has just begun. */
   understand(reply: unknown): { page: Page; history: readonly Epoch[]; entries: readonly Entry[] } {
     const page = decodePage(reply)
-    const knowledge = new Knowledge()
+    const knowledge = new StoreRecord()
     knowledge.setHistory(page.current, page.epochs)
     const history = page.current === '' ? [{ id: '0', floor: 0 }] : knowledge.history
     return { page, history, entries: page.entries(history, () => {}) }

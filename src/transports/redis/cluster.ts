@@ -57,7 +57,7 @@ export class Cluster implements Routes {
   #state: 'seeking' | 'up' | 'closed' = 'seeking'
   /** Attempts to find any node that failed in a row. */
   #failures = 0
-  #nextSeed = 0
+  #nextAddress = 0
   #seekTimer: unknown
   #epoch = ''
   #checks = 0
@@ -256,7 +256,7 @@ export class Cluster implements Routes {
     const { seeds } = this.#nodes
     const all = [...seeds, ...new Set(this.#owners.values())]
     for (const _ of all) {
-      const i = this.#nextSeed++ % all.length
+      const i = this.#nextAddress++ % all.length
       const address = all[i] as string
       if (this.#links.has(address)) continue
       if (this.#links.size === mostSeeking) {

@@ -1,11 +1,12 @@
 /** The collections of one client: their keys, what the client knows of each, and the way to it. */
-import { Knowledge } from './knowledge'
+
 import type { Keys } from './names'
 import type { Route, Routes } from './route'
+import { StoreRecord } from './store-record'
 
 export interface At {
   readonly keys: Keys
-  readonly known: Knowledge
+  readonly record: StoreRecord
   readonly route: Route
 }
 
@@ -19,7 +20,7 @@ export class Collections {
   /** `followed`: how many sessions there are. */
   at(keys: Keys, routes: Routes, followed: number): At {
     const { channel } = keys
-    const at = this.#all.get(channel) ?? { keys, known: new Knowledge(), route: routes.to(channel) }
+    const at = this.#all.get(channel) ?? { keys, record: new StoreRecord(), route: routes.to(channel) }
     this.#all.delete(channel)
     this.#all.set(channel, at)
     if (this.#all.size > mostIdle + followed) this.#forgetOne()
@@ -27,8 +28,8 @@ export class Collections {
   }
 
   #forgetOne(): void {
-    for (const [channel, { known }] of this.#all) {
-      if (known.sessions > 0) continue
+    for (const [channel, { record }] of this.#all) {
+      if (record.sessions > 0) continue
       this.#all.delete(channel)
       return
     }

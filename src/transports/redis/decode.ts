@@ -2,7 +2,7 @@
 import { MemisError } from '../../core/errors'
 import { decodeRevision, epochAt, precedes } from '../../core/history'
 import type { Batch, Entry, Epoch, Merged, Outcome, Revision } from '../../core/transport'
-import type { Point } from './knowledge'
+import type { Point } from './store-record'
 
 /** An item is larger than the reader accepts. */
 export type Oversized = (key: string) => void

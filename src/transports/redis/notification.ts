@@ -2,7 +2,7 @@
 import { batchBytesLimit, type Entry } from '../../core/transport'
 import { mergedRevision } from './decode'
 import { quietBytes, sha1 } from './encode'
-import type { Current, Point } from './knowledge'
+import type { Current, Point } from './store-record'
 
 /** Nothing that memis sends is longer (characters): a batch has so many bytes and overhead, a lone item is sent without its contents beyond this. */
 export const longestMessage = Math.max(batchBytesLimit, quietBytes) + 3 * 1024 * 1024

@@ -1,9 +1,9 @@
 /** The interface between a session, the transport and the audit. */
 import type { Clock } from '../../core/clock'
 import type { Host } from '../../core/transport'
-import type { Knowledge } from './knowledge'
 import type { Keys } from './names'
 import type { Route } from './route'
+import type { StoreRecord } from './store-record'
 
 /** The store's answer when it was compared with a session. */
 export interface Found {
@@ -30,7 +30,7 @@ export interface SessionContext {
   readonly clock: Clock
   readonly host: Host
   readonly keys: Keys
-  readonly knowledge: Knowledge
+  readonly record: StoreRecord
   /** The last place that this client was told, and its last acknowledged batch, as scripts are told of them. */
   claim(): string
   /** Has the store begin an epoch if one is due, and remove tombstones that are due. */

@@ -13,12 +13,12 @@ import { turn } from '../../core/turn'
 import { auditRefused } from './auditor'
 import type { Page } from './decode'
 import { readFirstPage } from './first-page'
-import { type Current, historyOf, noHistory } from './knowledge'
 import { type Notification, type Rejected, readEntries, readNotification } from './notification'
 import { Reader } from './reader'
 import type { Route } from './route'
 import { Scrub } from './scrub'
 import type { Found, SessionContext, Standing } from './session-context'
+import { type Current, historyOf, noHistory } from './store-record'
 
 /** Messages that arrive before the first part, when nothing tells a true one from others; what is dropped is read again. */
 const mostEarly = { count: 1000, length: 8 * 1024 * 1024 }
@@ -100,7 +100,7 @@ export class Session {
 
   /** The answer of the store: it has something else than what was asked, or (undefined) the same. */
   audited(asked: Standing, found: Found | undefined, isQuestion: boolean): void {
-    const { knowledge, host } = this.#context
+    const { record, host } = this.#context
     if (this.#state.kind !== 'live' || asked.current !== (this.#current?.text ?? '')) return
     if (found !== undefined && found.error !== '') return host.report(auditRefused(found.error))
     const { head, sign } = found ?? { head: asked.n, sign: asked.sign }
@@ -110,10 +110,10 @@ export class Session {
     if (head < asked.n || (head === asked.n && sign !== asked.sign)) return this.#wentBack(head, sign)
     if (this.#isStrange) this.#report('UNTRUSTED', 'a notification of an epoch that the store does not confirm')
     this.#isStrange = false
-    if (this.#current !== null) knowledge.learn({ epoch: this.#current.id, n: head, sign })
+    if (this.#current !== null) record.learn({ epoch: this.#current.id, n: head, sign })
     this.#provedAt = this.#context.clock.now()
-    const isLost = this.#position < this.#missing || (!isQuestion && this.#position < this.#expected)
-    if (isLost) return this.fail(outOfTouch('a notification was lost'))
+    const isGap = this.#position < this.#missing || (!isQuestion && this.#position < this.#expected)
+    if (isGap) return this.fail(outOfTouch('a notification was lost'))
     // A notification may be on its way: it was lost only if the next audit comes, and it has not.
     if (!isQuestion) this.#expected = head
     if (found?.hasOverdue && !host.readOnly) this.#context.keep().catch(() => {})
@@ -140,15 +140,15 @@ export class Session {
   }
 
   async #open(from: Cursor | null): Promise<void> {
-    const { knowledge } = this.#context
+    const { record } = this.#context
     const known = historyOf(from)
     const page = await readFirstPage(this.#context, this.#reader, from, known)
     if (this.#isOver) return
-    knowledge.setHistory(page.current, page.epochs)
-    this.#history = page.current === '' ? noHistory : knowledge.history
-    this.#current = page.current === '' ? null : knowledge.current
+    record.setHistory(page.current, page.epochs)
+    this.#history = page.current === '' ? noHistory : record.history
+    this.#current = page.current === '' ? null : record.current
     this.#toleratesDue = page.isDue
-    if (this.#current !== null) knowledge.accept({ epoch: this.#current.id, n: page.head, sign: page.sign })
+    if (this.#current !== null) record.accept({ epoch: this.#current.id, n: page.head, sign: page.sign })
     const common = from === null ? null : (lastCommon(this.#history, known, from.n)?.n ?? 0)
     const isDelta = from !== null && common === from.n && from.n >= page.forgotten && from.n <= page.head
     // A snapshot need not tell tombstones, except those that are placed after it began.
@@ -241,7 +241,7 @@ export class Session {
   /** A notification that the store signed. */
   #tell(notification: Notification): void {
     if (this.#isOver || this.#current === null) return
-    const { knowledge, host } = this.#context
+    const { record, host } = this.#context
     const { first, last, sign, before } = notification
     if (first <= this.#position) return this.#tellOld(notification)
     if (first > this.#position + 1) {
@@ -257,8 +257,8 @@ export class Session {
     }
     this.#position = last
     this.#sign = sign
-    knowledge.remember(this.#current.id, first, last, sign, entries.at(-1))
-    knowledge.learn({ epoch: this.#current.id, n: last, sign })
+    record.remember(this.#current.id, first, last, sign, entries.at(-1))
+    record.learn({ epoch: this.#current.id, n: last, sign })
     this.#scrub.told(entries)
     this.#sink.entries(entries, notification.isAtomic)
     // Notifications prove nothing if the store no longer answers.
@@ -268,11 +268,11 @@ export class Session {
 
   /** It is of places that were told before: a replay, or the store went back and takes them a second time. */
   #tellOld({ first, last, sign }: Notification): void {
-    const { knowledge } = this.#context
-    const relation = knowledge.compare(first, last, sign)
+    const { record } = this.#context
+    const relation = record.compare(first, last, sign)
     if (relation === 'replay') return
     if (relation === undefined) return this.#ask()
-    knowledge.common = Math.min(knowledge.common ?? Infinity, relation.common)
+    record.common = Math.min(record.common ?? Infinity, relation.common)
     this.fail(outOfTouch(`the store took the place ${first} a second time`))
   }
 
@@ -284,15 +284,15 @@ export class Session {
 
   /** The store has less than it told, or something else. */
   #wentBack(head: number, sign: string): void {
-    const { knowledge } = this.#context
-    knowledge.wentBack({ epoch: this.#current?.id ?? '', n: head, sign })
+    const { record } = this.#context
+    record.wentBack({ epoch: this.#current?.id ?? '', n: head, sign })
     this.fail(outOfTouch(`the store is at ${head}, and had told ${this.#position}`))
   }
 
   #ask(): void {
     if (this.#state.kind !== 'live') return
-    const { knowledge, clock } = this.#context
-    if (knowledge.mayAsk(clock.now())) this.#context.ask()
+    const { record, clock } = this.#context
+    if (record.mayAsk(clock.now())) this.#context.ask()
   }
 
   #report(code: 'UNDECODABLE' | 'UNTRUSTED', what: string): void {

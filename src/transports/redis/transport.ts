@@ -21,7 +21,6 @@ import { type At, Collections } from './collections'
 import { decodeAnswer, decodeEntry, decodeMerged, decodeOutcomes } from './decode'
 import { encodeBatch, encodeLoneSet, encodeMerge, type LoneSet, loneSetOf, wholeMs } from './encode'
 import { says } from './errors'
-import { type Knowledge, parseCurrent } from './knowledge'
 import { collectionKeys, keysOf } from './names'
 import { notificationAfter } from './notification'
 import type { RedisOptions } from './options'
@@ -29,6 +28,7 @@ import type { Routes } from './route'
 import { type Routing, routingOf } from './routing'
 import { clearScript, deleteScript, keepScript, mergeScript, type Script, setScript, writeScript } from './scripts'
 import { Session } from './session'
+import { parseCurrent, type StoreRecord } from './store-record'
 
 export type { RedisOptions }
 
@@ -43,7 +43,7 @@ class RedisTransport implements Transport {
   readonly clock: Clock
   /** Redis takes strings of 512 MB, and a notification holds the items of a batch. */
   readonly maxItemBytes = 256 * 1024 * 1024
-  /** Or why the package cannot be used. */
+  /** The error says why there is no routing. */
   readonly #routing: Routing | MemisError
   readonly #sessions = new Set<Session>()
   readonly #collections = new Collections()
@@ -102,9 +102,9 @@ class RedisTransport implements Transport {
       const names = [...collectionKeys(at.keys), ...items]
       const head = [base.epoch, String(base.n), String(this.#host.maxItemBytes)]
       const reply = (await this.#run(at, mergeScript, names, [...head, ...args])) as string[]
-      at.known.setHistory(reply[6] ?? '', reply[7] ?? '')
-      const answer = decodeMerged(reply, at.known.history, () => {})
-      at.known.learn(answer.head)
+      at.record.setHistory(reply[6] ?? '', reply[7] ?? '')
+      const answer = decodeMerged(reply, at.record.history, () => {})
+      at.record.learn(answer.head)
       for (const [i, each] of answer.merged.entries()) if (each !== undefined) merged.set(rest[i] as Entry, each)
     }
     return entries.map((entry) => merged.get(entry) as Merged)
@@ -112,23 +112,23 @@ class RedisTransport implements Transport {
 
   watch(id: CollectionId, from: Cursor | null, sink: Sink): Watch {
     const at = this.#at(id)
-    const { keys, known } = at
+    const { keys, record } = at
     const { clock } = this
     // A session of a cluster stays at one node.
     const route = (this.#routes as Routes).to(keys.channel)
     const context = {
-      ...{ route, clock, host: this.#host, keys, knowledge: known },
-      claim: () => this.#claim({ known, route }),
-      keep: (after = '') => this.#keep(at, after, known.epochIds),
+      ...{ route, clock, host: this.#host, keys, record },
+      claim: () => this.#claim({ record, route }),
+      keep: (after = '') => this.#keep(at, after, record.epochIds),
       ask: () => void this.#auditor?.ask(session),
     }
     const session: Session = new Session(context, sink)
     this.#sessions.add(session)
-    known.sessions++
+    record.sessions++
     session.start(from)
     return {
       close: () => {
-        if (this.#sessions.delete(session)) known.sessions--
+        if (this.#sessions.delete(session)) record.sessions--
         session.close()
       },
     }
@@ -157,7 +157,7 @@ class RedisTransport implements Transport {
   }
 
   async #batch(at: At, batch: Batch, script: Script, setsNothing = false): Promise<readonly Outcome[]> {
-    const { keys, known } = at
+    const { keys, record } = at
     const { items, args } = encodeBatch(keys.items, batch, setsNothing)
     const names = [...collectionKeys(keys), keys.writer(batch.writer), ...items]
     const conflicts: (Entry | null)[] = []
@@ -165,14 +165,14 @@ class RedisTransport implements Transport {
       const head = [String(batch.sequence), this.#remember, String(conflicts.length), String(this.#host.maxItemBytes)]
       const reply = await this.#run(at, script, names, [...head, ...args])
       const [answer, age, told, isBehind, current, epochs] = reply as [string, string, string, number, string, string]
-      known.setHistory(current, epochs)
-      if (isBehind === 1) known.checked.until = 0
+      record.setHistory(current, epochs)
+      if (isBehind === 1) record.checked.until = 0
       const decoded = decodeAnswer(answer, age)
-      if (age === '-') known.learn(decoded.head)
-      this.#acknowledge(known, batch, decoded.epoch)
+      if (age === '-') record.learn(decoded.head)
+      this.#acknowledge(record, batch, decoded.epoch)
       const entries = JSON.parse(told) as unknown[]
       for (const each of entries) {
-        conflicts.push(each === null ? null : decodeEntry(each, known.history, () => {}))
+        conflicts.push(each === null ? null : decodeEntry(each, record.history, () => {}))
       }
       // Large ones come in several answers.
       const expected = decoded.codes.split('c').length - 1
@@ -185,11 +185,17 @@ class RedisTransport implements Transport {
     if (this.#host.readOnly) {
       throw new MemisError('READ_ONLY', 'the client was made with `readOnly: true`', { stored: 'no' })
     }
-    const { keys, known, route } = at
-    const { checked } = known
+    const { keys, record, route } = at
+    const { checked } = record
     const isFirst = checked.generation !== route.generation || this.clock.now() >= checked.until
     const { generation } = route
-    const opening = [keys.channel, String(this.#host.retention), this.#seed, this.#claim(at), known.current?.text ?? '']
+    const opening = [
+      keys.channel,
+      String(this.#host.retention),
+      this.#seed,
+      this.#claim(at),
+      record.current?.text ?? '',
+    ]
     try {
       const reply = await route.run(script, names, [...opening, isFirst ? '1' : '', ...args])
       if (isFirst) Object.assign(checked, { generation, until: this.clock.now() + checkedFor })
@@ -199,32 +205,32 @@ class RedisTransport implements Transport {
       checked.until = 0
       if (says(error, 'MEMISBEHIND') && script !== keepScript) {
         // The caller's epoch is lost: the store is to begin one that sorts after it, before anything else is accepted.
-        await this.#keep(at, known.newest.epoch, known.epochIds).catch(() => {})
+        await this.#keep(at, record.newest.epoch, record.epochIds).catch(() => {})
       }
       throw error
     }
   }
 
-  #claim({ known, route }: Pick<At, 'known' | 'route'>): string {
+  #claim({ record, route }: Pick<At, 'record' | 'route'>): string {
     // If the server removes keys by itself, a writer that is not known proves nothing.
-    return known.claim(route.mayEvict ? Infinity : this.clock.now())
+    return record.claim(route.mayEvict ? Infinity : this.clock.now())
   }
 
-  #acknowledge(known: Knowledge, { writer, sequence }: Batch, epoch: string): void {
-    known.acknowledge({ writer, sequence, epoch, until: this.clock.now() + Number(this.#remember) / 2 })
+  #acknowledge(record: StoreRecord, { writer, sequence }: Batch, epoch: string): void {
+    record.acknowledge({ writer, sequence, epoch, until: this.clock.now() + Number(this.#remember) / 2 })
   }
 
   /** The store was checked a moment ago, and by this connection. */
-  #isHot({ known, route }: At): boolean {
-    const { checked, current, newest, common } = known
+  #isHot({ record, route }: At): boolean {
+    const { checked, current, newest, common } = record
     if (checked.generation !== route.generation || this.clock.now() >= checked.until) return false
     return current !== null && newest.epoch === current.id && common === null
   }
 
   /** The outcome of a lone set; undefined if it is one for the full script. */
-  async #set({ keys, known, route }: At, batch: Batch, write: LoneSet): Promise<Outcome | undefined> {
+  async #set({ keys, record, route }: At, batch: Batch, write: LoneSet): Promise<Outcome | undefined> {
     const encoded = encodeLoneSet(write)
-    const { current, newest } = known
+    const { current, newest } = record
     if (encoded === undefined || current === null) return undefined
     const ttl = write.ttlMs === null ? '0' : String(wholeMs(write.ttlMs))
     const names = [keys.meta, keys.log, keys.ttl, keys.writer(batch.writer), keys.items + write.key]
@@ -235,22 +241,22 @@ class RedisTransport implements Transport {
       next.digest,
     ]
     const reply = await route.run(setScript, names, [...args, ...encoded.fields]).catch((error) => {
-      known.checked.until = 0
+      record.checked.until = 0
       throw error
     })
     if (typeof reply !== 'string') {
-      known.checked.until = 0
+      record.checked.until = 0
       return undefined
     }
     const [, , , n, , existed, , sign = '-'] = reply.split(' ')
-    known.learn({ epoch: current.id, n: Number(n), sign })
-    this.#acknowledge(known, batch, current.id)
+    record.learn({ epoch: current.id, n: Number(n), sign })
+    this.#acknowledge(record, batch, current.id)
     route.proved()
     return { epoch: current.id, n: Number(n), existed: existed === '1' }
   }
 
   async #clear(at: At, batch: Batch): Promise<Outcome> {
-    const { keys, known } = at
+    const { keys, record } = at
     const names = [...collectionKeys(keys), keys.writer(batch.writer)]
     let existed = false
     for (let after = '0'; ; ) {
@@ -260,9 +266,9 @@ class RedisTransport implements Transport {
         throw after === '0' ? error : withStored(error, 'unknown')
       })) as [string, string, string, number, string, string]
       const [epoch, reached, place, hadSome, head, sign] = reply
-      known.learn({ epoch, n: Number(head), sign })
+      record.learn({ epoch, n: Number(head), sign })
       existed ||= hadSome === 1
-      this.#acknowledge(known, batch, epoch)
+      this.#acknowledge(record, batch, epoch)
       if (place !== '') return { epoch, n: Number(place), existed }
       after = reached
     }
@@ -273,7 +279,7 @@ class RedisTransport implements Transport {
       after,
       ids,
     ])) as string[]
-    if (parseCurrent(current) !== null) at.known.setHistory(current, epochs)
+    if (parseCurrent(current) !== null) at.record.setHistory(current, epochs)
   }
 
   /** How long a writer is remembered (ms). A batch may come late by as long as a connection holds it back: much longer than it may be retried. */

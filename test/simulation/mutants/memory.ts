@@ -76,17 +76,11 @@ export const ofTheMemoryTransport: readonly Mutant[] = [
       'this.#history = [...history, $]',
       'this.#history = history.length > 0 ? history : [...history, $]',
     ],
-    'a merged entry does not follow its epoch': [
-      'StoredCollection.beginEpoch',
-      'stored.merged = { epoch, n: stored.merged.n }',
-      '',
-    ],
     'a delete that finds nothing leaves no tombstone': [
       'StoredCollection.#take',
       'known?.content.kind === "tombstone" && this.#isOfThisEpoch(known)',
       'item === undefined',
     ],
-    'a restored tombstone stands for a delete': ['StoredCollection.#isOfThisEpoch', 'merged === undefined', 'true'],
     'a ttl is kept that should not be': ['StoredCollection.#take', "write.ttlMs === 'keep' ? $ : $", '$'],
     'a restored item takes another revision': ['StoredCollection.#mergeIn', '({ epoch, n })', 'undefined'],
     'a restored item does not expire': ['StoredCollection.#mergeIn', 'leftMs ?? Infinity', 'Infinity'],
@@ -102,7 +96,6 @@ export const ofTheMemoryTransport: readonly Mutant[] = [
       'this.forgotten = Math.max(this.forgotten, due.place)',
       '',
     ],
-    'the store keeps tombstones for ever': ['Entries.put', 'this.#clock.now() + this.retention', 'Infinity'],
     'the store makes no tombstones of what expired': [
       'Entries.expire',
       'due.content = { kind: "tombstone", cause: "expire" }',
@@ -126,12 +119,6 @@ export const ofTheMemoryTransport: readonly Mutant[] = [
     'the timer of the audit stays': [
       'MemoryTransport.close',
       'if (this.#audit !== undefined) this.clock.clearTimeout(this.#audit)',
-      '',
-    ],
-    'a closed session is notified': ['MemoryTransport.watch', 'this.#sessions.delete(session)', ''],
-    'watchers of a later epoch are not told of it': [
-      'MemoryTransport.beginEpoch',
-      "if (became === 'begun') for (const link of this.#hub.links) link.fork(stored)",
       '',
     ],
     'a store that begins no epoch says that it did': ['MemoryTransport.beginEpoch', "became !== 'impossible'", 'true'],

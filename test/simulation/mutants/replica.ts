@@ -58,7 +58,7 @@ export const ofTheReplica: readonly Mutant[] = [
     'the answer to a merge undoes what came meanwhile': ['Knowledge.merged', '!this.lost.has(key) || $', 'false'],
     'what was gone when the store lost its end comes back': [
       'Knowledge.#receiveUnknown',
-      'gone !== null && (entry.place ?? entry).n <= gone.common',
+      'lostEnd !== null && (entry.place ?? entry).n <= lostEnd.common',
       'false',
     ],
     'what an own clear deleted comes back': ['Knowledge.#isCleared', 'this.cleared !== null', 'false'],

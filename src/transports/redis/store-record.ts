@@ -76,7 +76,7 @@ interface Remembered {
   readonly n: number
 }
 
-export class Knowledge {
+export class StoreRecord {
   current: Current | null = null
   history: readonly Epoch[] = noHistory
   /** The newest place that the store itself named: in an answer, or in a notification that it signed. */
