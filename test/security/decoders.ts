@@ -117,9 +117,9 @@ const merges: Target = {
     let isList = false
     try {
       const list = JSON.parse(input as string)
-      isList = list.length === 2 && list.every((each: unknown) => each === null || Array.isArray(each))
+      isList = Array.isArray(list)
     } catch {
-      // The script gives a list of lists, as long as the codes say; what they hold is the store's.
+      // The script gives a list.
     }
     if (!isList) return
     const { merged } = decodeMerged(['e', '6', 'pkk', input, '9', 's'], history, () => {})

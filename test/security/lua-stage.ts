@@ -4,6 +4,7 @@ import type { CollectionId, Entry, Epoch, KeyWrite } from '../../src/core/transp
 import { decodePage, type Page } from '../../src/transports/redis/decode'
 import { encodeBatch, encodeLoneSet, encodeMerge, sha1 } from '../../src/transports/redis/encode'
 import { collectionKeys, type Keys, keysOf } from '../../src/transports/redis/names'
+import { notificationAfter } from '../../src/transports/redis/notification'
 import {
   auditScript,
   clearScript,
@@ -56,10 +57,12 @@ const more = [
 ]
 const scores = [...numbers, ...more].filter((text) => text !== 'nan' && text.trim() !== '' && !text.startsWith(' '))
 
+type Lone = NonNullable<ReturnType<typeof encodeLoneSet>>
+
 export class Stage {
   readonly keys: Keys
-  /** The knowledge of a client that has just begun. */
-  readonly knowledge = new StoreRecord()
+  /** The record of a client that has just begun. */
+  readonly record = new StoreRecord()
   readonly #seed = createHash('sha1').update(String(Math.random())).digest('hex')
 
   constructor(i: number) {
@@ -130,13 +133,9 @@ export class Stage {
   }
 
   read(): Command {
+    const told = ['', JSON.stringify(['k1', 4, 'gone', 6])]
     return this.#call(readScript, collectionKeys(this.keys), [
-      0,
-      Number.MAX_SAFE_INTEGER,
-      1000,
-      1_000_000,
-      1_048_576,
-      1,
+      ...[0, Number.MAX_SAFE_INTEGER, 1000, 1_000_000, 1_048_576, 1, ...told],
     ])
   }
 
@@ -149,32 +148,21 @@ export class Stage {
   /** Whatever else is run on it; none of it may fail. */
   others(): Command[] {
     const names = collectionKeys(this.keys)
-    const { current, newest } = this.knowledge
+    const { current, newest } = this.record
     const lost: Entry = { key: 'k3', epoch: idAt(1), n: 1, item: { v: 9 }, leftMs: null }
     const { items, args } = encodeMerge(this.keys.items, [lost, { ...lost, key: 'new', item: null, cause: 'delete' }])
     const merge = [...this.#opening, idAt(1), 1, 1_048_576, ...args]
     const { meta, log, ttl, channel } = this.keys
-    const lone = encodeLoneSet({ kind: 'set', key: 'k1', item, ttlMs: 5000 }) as { payload: string; fields: string[] }
+    const { payload, fields } = encodeLoneSet({ kind: 'set', key: 'k1', item, ttlMs: 5000 }) as Lone
+    const known = current ?? { text: '', id: '', secret: '', floor: 0 }
+    const next = notificationAfter(newest, known, payload)
     const set = [
-      channel,
-      9,
-      current?.text ?? '',
-      newest.n,
-      newest.sign,
-      current?.id ?? '',
-      current?.secret ?? '',
-      'k1',
-      5000,
-      600_000,
-      600_000,
+      ...[channel, 9, known.text, newest.n, newest.sign, next.place, next.sign, 'k1', 5000, 600_000, 600_000],
+      ...[next.message, next.begins + 1, next.digest, ...fields],
     ]
     return [
-      this.#call(auditScript, [meta, log, ttl], [600_000, 1, current?.text ?? '', newest.n, newest.sign]),
-      this.#call(
-        setScript,
-        [meta, log, ttl, this.keys.writer('w'), `${this.keys.items}k1`],
-        [...set, lone.payload, sha1(lone.payload), ...lone.fields],
-      ),
+      this.#call(auditScript, [meta, log, ttl], [600_000, 1, '', known.text, newest.n, newest.sign]),
+      this.#call(setScript, [meta, log, ttl, this.keys.writer('w'), `${this.keys.items}k1`], set),
       this.#call(mergeScript, [...names, ...items], merge),
       this.#call(scrubScript, names, [0, 500]),
       this.#call(keepScript, names, [...this.#opening, '', '']),
@@ -185,9 +173,9 @@ export class Stage {
   /** Reads as a client that has just begun. */
   understand(reply: unknown): { page: Page; history: readonly Epoch[]; entries: readonly Entry[] } {
     const page = decodePage(reply)
-    const knowledge = new StoreRecord()
-    knowledge.setHistory(page.current, page.epochs)
-    const history = page.current === '' ? [{ id: '0', floor: 0 }] : knowledge.history
+    const record = new StoreRecord()
+    record.setHistory(page.current, page.epochs)
+    const history = page.current === '' ? [{ id: '0', floor: 0 }] : record.history
     return { page, history, entries: page.entries(history, () => {}) }
   }
 
@@ -198,7 +186,7 @@ export class Stage {
   }
 
   get #opening(): (string | number)[] {
-    return [this.keys.channel, 600_000, this.#seed, '', this.knowledge.current?.text ?? '', '']
+    return [this.keys.channel, 600_000, this.#seed, '', this.record.current?.text ?? '', '']
   }
 
   #call(script: Script, keys: readonly string[], args: readonly (string | number)[]): Command {

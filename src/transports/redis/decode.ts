@@ -30,10 +30,14 @@ export function decodeEntry(told: unknown, history: readonly Epoch[], oversized:
   return { ...entry, item: decodeFields(fields), leftMs: Number(left) < 0 ? null : Number(left) }
 }
 
+/** The highest place that scripts take for one. */
+const highestPlace = 9_007_199_252_643_840
+
 /** The revision of an entry that was merged at this place. One that is not older than the place is a lie, which nothing newer could replace. */
 export function mergedRevision(text: unknown, place: Revision): Revision | undefined {
   const revision = decodeRevision(text)
-  return revision !== undefined && precedes(revision, place) ? revision : undefined
+  const isKnown = revision !== undefined && revision.n >= 1 && revision.n <= highestPlace && precedes(revision, place)
+  return isKnown ? revision : undefined
 }
 
 /** Each value by itself: what is no JSON text does not become one by what stands beside it. The first field is memis's own. */
@@ -152,7 +156,7 @@ export function decodeMerged(
     if (code === 'l') return undefined
     const each = known[next++]
     if (code === 's') return { place: placeOf(Number(each)) }
-    return { current: each === null ? null : decodeEntry(each, history, oversized) }
+    return { current: Array.isArray(each) ? decodeEntry(each, history, oversized) : null }
   })
   return { merged, head: { epoch, n: Number(head), sign } }
 }

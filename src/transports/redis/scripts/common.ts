@@ -22,6 +22,9 @@ local function integer(text)
   if n <= 9007199252643840 then return n end
 end
 
+-- The place of a score in the log. Places above the head, or between two, are not memis's.
+local function placeIn(score, head) return math.min(math.ceil(tonumber(score)), head) end
+
 -- An epoch's id is the time when it began, as 11 hexadecimal digits, '-', and 8 more. It must not be far ahead of the clock.
 local function beganAt(id)
   if #id ~= 20 or sub(id, 12, 12) ~= '-' or not find(id, '^[0-9a-f]+%-[0-9a-f]+$') then return nil end

@@ -54,9 +54,9 @@ local function decide(i, key, item)
   if not mine[i] then return 'k' end
   local id, n = mine[i][1], mine[i][2]
   if clearedIn and precedes(id, n, clearedIn, cleared) then return 'k' end
-  local place = integer(call('ZSCORE', log, key))
-  if not place then return forgotten <= base and 'p' or 'k' end
-  local theirId, theirN = revisionAt(key, place)
+  local score = call('ZSCORE', log, key)
+  if not score then return forgotten <= base and 'p' or 'k' end
+  local theirId, theirN = revisionAt(key, placeIn(score, head))
   if precedes(theirId, theirN, id, n) then return 'p' end
   if ttls[i] >= 0 and call('EXISTS', item) == 0 and tonumber(call('ZSCORE', ttl, key) or 'inf') > now then return 'p' end
   return theirId == id and theirN == n and 's' or 'k'
@@ -108,11 +108,11 @@ for i = 1, #ttls do
     if told > 4194304 then
       codes[i] = 'l'
     else
-      local place = call('ZSCORE', log, key)
-      refused[#refused + 1] = place and entryOf(key, place, most) or cjson.null
+      local score = call('ZSCORE', log, key)
+      refused[#refused + 1] = score and entryOf(key, format('%d', placeIn(score, n)), most) or cjson.null
     end
   elseif codes[i] == 's' then
-    refused[#refused + 1] = call('ZSCORE', log, sub(KEYS[4 + i], #items + 1))
+    refused[#refused + 1] = format('%d', placeIn(call('ZSCORE', log, sub(KEYS[4 + i], #items + 1)), n))
   end
 end
 close(n, 2000)

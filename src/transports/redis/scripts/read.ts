@@ -37,12 +37,10 @@ if isFirst then
 end
 head = head or 0
 local page = call('ZRANGEBYSCORE', log, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, count)
--- Places above the head, or between two, are not memis's.
-local function placeOf(score) return math.min(math.ceil(tonumber(score)), head) end
 local reached, entries = head, {}
-if #page == 2 * count then reached = placeOf(page[#page]) end
+if #page == 2 * count then reached = placeIn(page[#page], head) end
 for i = 1, #page, 2 do
-  local place = placeOf(page[i + 1])
+  local place = placeIn(page[i + 1], head)
   local entry = entryOf(page[i], format('%d', place), most)
   if entry[4] ~= 'd' and entry[4] ~= 'e' or place > present then entries[#entries + 1] = entry end
   if told > bytes and i + 1 < #page then

@@ -16,12 +16,12 @@ if last and last > sequence then
 end
 ${telling}
 -- The store's entries under the conditions that failed, as many as fit: a repeated call skips those that it was given.
-local before = {}
+local before, top = {}, nil
 local function entryUnder(i)
   if told > 1048576 then return nil end
   local key = sub(KEYS[5 + i], #items + 1)
-  local place = call('ZSCORE', log, key)
-  return place and entryOf(key, place, most) or cjson.null
+  local score = call('ZSCORE', log, key)
+  return score and entryOf(key, format('%d', placeIn(score, top or head or 0)), most) or cjson.null
 end
 local function conflicts(codes)
   local entries, i = {}, 0
@@ -60,9 +60,9 @@ if conditions then
       local current = left[key]
       if current == nil and call('EXISTS', item) == 1 then
         current = ''
-        local place = integer(call('ZSCORE', log, key))
-        if place then
-          local id, number = revisionAt(key, place)
+        local score = call('ZSCORE', log, key)
+        if score then
+          local id, number = revisionAt(key, placeIn(score, head))
           current = id .. '.' .. format('%d', number)
         end
       end
@@ -164,6 +164,7 @@ if n > head then
 end
 answer = epoch .. ' ' .. format('%d', first) .. ' ' .. step .. ' ' .. table.concat(codes)
   .. ' ' .. (#kept > 0 and table.concat(kept, ',') or '-') .. ' ' .. sign .. ' ' .. format('%d', n)
+top = n
 local isBehind = close(n, math.max(100, 2 * (n - head)))
 call('SET', writer, ARGV[7] .. ' ' .. format('%d', now) .. ' ' .. answer, 'PX', ARGV[8])
 if message then call('PUBLISH', channel, message) end

@@ -30,6 +30,8 @@ if isFirst and redis.acl_check_cmd then
 end
 
 local head = integer(known[2])
+-- The places of this batch must stay within what is read as a place.
+if head and head > 9007199252643840 - 1000 then head = nil end
 local epochText, epoch, floor, served, secret = known[3], parseEpoch(known[3], head)
 local sign = known[6] and #known[6] == 40 and find(known[6], '^[0-9a-f]+$') and known[6] or '0'
 -- Up to which place tombstones may be missing.
@@ -185,7 +187,7 @@ local function epochAt(place)
 end
 local function revisionAt(key, place)
   local text = merged > 0 and call('HGET', revs, key)
-  local id, n = match(text and #text <= 120 and text or '', '^(.+)%.(%d+)$')
+  local id, n = match(text and #text <= 120 and text or '', '^(.+)%.([1-9]%d*)$')
   n = integer(n)
   if n and isKnowable(id) and (id < epoch or id == epoch and n < place) then return id, n end
   return epochAt(place), place

@@ -15,7 +15,7 @@ import { note, suite } from '../support/testing'
 import { type Command, load, Stage } from './lua-stage'
 
 const test = suite('security: fuzz of the scripts', 3_600_000)
-const count = Number(process.env.MEMIS_FUZZ ?? 60_000)
+const count = Number(process.env.MEMIS_FUZZ ?? 30_000)
 const atOnce = 500
 const item = { item: { v: 7 }, json: '{"v":7}', bytes: 7 }
 
@@ -36,7 +36,8 @@ test(`${count.toLocaleString('en')} collections`, async () => {
   await using server = await redisServer()
   await using raw = await Raw.connect(server.url)
   await load(raw)
-  await raw.send('CONFIG', 'SET', 'slowlog-log-slower-than', 20_000)
+  // In µs, by the clock on the wall: others share the machine.
+  await raw.send('CONFIG', 'SET', 'slowlog-log-slower-than', 1_000_000)
   const [replid] = /[0-9a-f]{40}/.exec(await raw.send('INFO', 'replication')) as RegExpExecArray
   const random = new Random(Number(process.env.MEMIS_SEED ?? 7))
   const start = performance.now()
@@ -97,8 +98,10 @@ test(`${count.toLocaleString('en')} collections`, async () => {
           if (isSame) wrong(i, `the condition on ${key} failed, though it was read so`, told, answer)
           continue
         }
+        // A replica that knows an epoch which is not listed, and sorts after all, has the store begin a later one first.
+        const isElsewhere = !after.history.some(({ id }) => id === told?.epoch) && (told?.epoch ?? '') > epoch
         // A delete of what is known to be gone names another place.
-        if (told !== undefined && compare(told, written) >= 0 && told.item !== null) {
+        if (!isElsewhere && told !== undefined && compare(told, written) >= 0 && told.item !== null) {
           wrong(
             i,
             `a replica would keep ${key} as ${encodeRevision(told)}, not as ${encodeRevision(written)}`,
@@ -111,8 +114,8 @@ test(`${count.toLocaleString('en')} collections`, async () => {
           wrong(i, `${key} is not read as it was written`, now, answer, second[i])
         if (w < 2 && !contains(after.history, written)) wrong(i, `${key} is not in the history`, after.history, answer)
       }
-      stage.knowledge.setHistory(after.page.current, after.page.epochs)
-      stage.knowledge.learn({ epoch: after.history.at(-1)?.id ?? '', n: after.page.head, sign: after.page.sign })
+      stage.record.setHistory(after.page.current, after.page.epochs)
+      stage.record.learn({ epoch: after.history.at(-1)?.id ?? '', n: after.page.head, sign: after.page.sign })
     }
     const others = await runAll(
       raw,

@@ -1,6 +1,6 @@
 /**
  * Every decoder on mutated input (H1, H7): nothing throws, nothing is believed that must not be, and time grows with the size alone. By default
- * for about a minute; `MEMIS_FUZZ=1000000 npx tsx test/security/fuzz.soak.ts` gives each a million inputs. test/core/fuzz.slow.ts has more decoders.
+ * for about a minute; `MEMIS_FUZZ=1000000 npx tsx test/security/fuzz.slow.ts` gives each a million inputs. test/core/fuzz.slow.ts has more decoders.
  */
 import assert from 'node:assert'
 import { fuzz } from '../core/fuzz'
@@ -39,7 +39,7 @@ for (const [what, kind] of Object.entries(growing)) {
     const [least, most] = [timeOf(kind, small), timeOf(kind, large)]
     note(`${what}: ${least.toFixed(1)} ms for ${small}, ${most.toFixed(1)} ms for ${large}`)
     // A quadratic one takes sixteen times as long for four times as much.
-    assert.ok(most < 8 * Math.max(least, 4), `${least} ms for ${small}, ${most} ms for ${large}`)
+    assert.ok(most < 12 * Math.max(least, 4), `${least} ms for ${small}, ${most} ms for ${large}`)
     assert.ok(most < 1000, `${most} ms`)
   })
 }
