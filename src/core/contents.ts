@@ -7,6 +7,7 @@ import { equalItems } from './codec'
 import { ExpiryTimer } from './expiry-timer'
 import { compare, encodeRevision } from './history'
 import type { Entry, Gone, Revision } from './transport'
+import { longestTtlMs } from './ttl'
 import type { DeepReadonly } from './types'
 import { type TimedVersion, Tombstones, Versions } from './versions'
 
@@ -128,7 +129,7 @@ export class Contents<T extends object> {
       const timed = this.#versions.timed(key)
       if (timed !== undefined) this.#expiry.remove(timed)
       this.#versions.set(key, revision, place)
-    } else this.#expiry.put(this.#versions.setTimed(key, revision, place), leftMs)
+    } else this.#expiry.put(this.#versions.setTimed(key, revision, place), Math.min(leftMs, longestTtlMs))
     if (previous === undefined) this.tombstones.delete(key)
     if (!isSame) this.changes.push({ kind: 'set', key, item, previous, revision: encodeRevision(revision), cause })
   }

@@ -2,6 +2,8 @@ import { MemisError, quote } from './errors'
 
 /** 100 years, in seconds. */
 const longestTtl = 100 * 365.25 * 24 * 3600
+/** The same in ms: nothing lasts longer, whatever a store tells. */
+export const longestTtlMs = longestTtl * 1000
 const allowed = 'a ttl is a number of seconds, greater than 0 and at most 100 years'
 
 /** Checks a ttl in seconds and returns it in whole ms; null if there is none. */

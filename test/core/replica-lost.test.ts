@@ -63,6 +63,11 @@ test('K7 an entry to be restored has its revision and its remaining time', () =>
   assert.equal(bench.replica.restorable('never seen'), undefined)
 })
 
+test('K7 an entry to be restored lasts no longer than the longest ttl, whatever the store told', () => {
+  const bench = afterLoss({ leftMs: 1e308 })
+  assert.equal(bench.replica.restorable('a')?.leftMs, 100 * 365.25 * 86_400_000)
+})
+
 test('K7 what expired before it could be restored is restored as a tombstone', () => {
   const bench = caughtUpAfterLoss({ leftMs: 1000 })
   bench.clock.pass(1000)

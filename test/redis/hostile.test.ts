@@ -538,4 +538,40 @@ test('a collection of another layout is refused at once, to read and to write, a
   assert.deepStrictEqual(other.get('a'), { x: 1 })
 })
 
+for (const [what, item] of [
+  ['characters of several bytes', { text: '\u20ac'.repeat(900) }],
+  ['a name that has to be escaped', { ['\u0001'.repeat(300)]: 1 }],
+] as const) {
+  test(`H8 ${what}: replicas that were there and that join agree on what is too large`, async () => {
+    const name = `limits ${count++}`
+    const old = new Listener(name, { maxItemBytes: 1000 })
+    await old.collection.subscribe()
+    const items = writer.database('test').collection<object>(name)
+    await items.set('large', item)
+    await items.set('small', { n: 1 })
+    await until('it is told', () => old.collection.has('small'))
+    const joiner = new Listener(name, { maxItemBytes: 1000 })
+    await joiner.collection.subscribe()
+    assert.deepStrictEqual([...old.collection.keys()], ['small'])
+    assert.deepStrictEqual([...joiner.collection.keys()], ['small'])
+  })
+}
+
+test('H9 a ttl beyond all bounds is cut to the longest: a set that keeps it is written whole', async () => {
+  const name = `limits ${count++}`
+  const items = writer.database('test').collection<{ n: number }>(name)
+  await items.set('a', { n: 1 }, 60)
+  await raw.send('PEXPIREAT', `${baseOf('test', name)}:a`, '9223372036854775807')
+  await items.transaction((t) => {
+    t.set('first', { n: 2 })
+    t.set('a', { n: 2 }, 'keep')
+  })
+  const joiner = new Listener(name)
+  await joiner.collection.subscribe()
+  assert.deepStrictEqual([...joiner.collection].sort(), [
+    ['a', { n: 2 }],
+    ['first', { n: 2 }],
+  ])
+})
+
 test.run()

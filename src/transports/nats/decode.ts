@@ -1,6 +1,7 @@
 /** What comes from a stream, as entries. Nothing here trusts what it is given. No I/O. */
 import { decodeRevision, epochAt, precedes } from '../../core/history'
 import type { Entry, Epoch, Gone, Revision } from '../../core/transport'
+import { longestTtlMs } from '../../core/ttl'
 import { headersOf, type Message, mostHeaderBytes } from './client'
 import { beganAt, youth } from './epochs'
 import type { StoredMessage } from './wire'
@@ -85,7 +86,7 @@ export function readHeaders(headers: Iterable<[name: string, values: string[]]> 
     else if (name === header.batchSequence) facts.position = decodeInteger(value) ?? 0
     else if (name === header.batchSize) facts.size = decodeInteger(value) ?? 0
   }
-  if (exactTtl !== undefined) facts.ttlMs = exactTtl
+  if (exactTtl !== undefined) facts.ttlMs = Math.min(exactTtl, longestTtlMs)
   if (isExpired && facts.gone !== undefined) facts.gone = 'expire'
   return facts
 }

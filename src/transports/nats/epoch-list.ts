@@ -25,7 +25,8 @@ export class EpochList {
     let history: readonly Epoch[] = [{ id: created, floor: 0 }]
     if (message !== undefined) {
       const list = decodeEpochs(Buffer.from(message.data ?? '', 'base64').toString(), this.#bucket.now())
-      if (list === undefined)
+      // An epoch begins after what was there before the list.
+      if (list === undefined || list.some(({ floor }) => floor >= message.seq))
         context.host.report(new MemisError('UNDECODABLE', `${names.epochs} holds no list of epochs`))
       else history = list
     }

@@ -14,7 +14,11 @@ export async function merge(scope: Scope, base: Revision, entries: readonly Entr
   /** The revision of the last clear. */
   const clearedAt = async () => {
     const last = await bucket.readLast(names.cleared)
-    return last === null ? null : (last.facts.revision ?? placeAt(scope, last.n))
+    if (last === null) return null
+    const place = placeAt(scope, last.n)
+    const { revision } = last.facts
+    // A clear is not newer than its mark: whatever else the header says is a lie.
+    return revision !== undefined && precedes(revision, place) ? revision : place
   }
   const before = await clearedAt()
   const isCleared = (entry: Entry, cleared: Revision | null) => cleared !== null && precedes(entry, cleared)

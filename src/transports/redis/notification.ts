@@ -109,7 +109,8 @@ export function readEntries(
 ): readonly Entry[] | undefined {
   const known = recent.get(notification.text)
   // An item that one client accepts may be too large for another.
-  const mayBeLarge = notification.text.length > maxItemBytes
+  const { text } = notification
+  const mayBeLarge = text.length > maxItemBytes / 3 && Buffer.byteLength(text) > maxItemBytes
   if (known?.entries !== undefined && !mayBeLarge) return known.entries
   const entries = decode(notification, epoch, mayBeLarge ? maxItemBytes : Infinity)
   if (known !== undefined && !mayBeLarge) known.entries = entries

@@ -243,6 +243,8 @@ export class Session {
     if (this.#isOver || this.#current === null) return
     const { record, host } = this.#context
     const { first, last, sign, before } = notification
+    // A true one comes only after somebody began the epoch that is due.
+    if (this.#toleratesDue) return this.#ask()
     if (first <= this.#position) return this.#tellOld(notification)
     if (first > this.#position + 1) {
       this.#missing = Math.max(this.#missing, first - 1)

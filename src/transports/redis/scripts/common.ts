@@ -93,6 +93,13 @@ export const telling = lua`
 -- Key, place, revision ('' if it is that of the place), and 'd' (deleted), 'e' (expired), 'l' (lost: evicted, or deleted by hand), 'b' (cannot
 -- be decoded) or 'o' (over the reader's limit), or ms left (-1: does not expire) and a list: field, value, …, the first two memis's own.
 local told = 0
+-- So many bytes more has a name as JSON text.
+local function escapes(name)
+  local _, marks = string.gsub(name, '["\\]', '')
+  local _, short = string.gsub(name, '[\b\f\n\r\t]', '')
+  local _, control = string.gsub(name, '[%z\1-\31]', '')
+  return marks + 5 * control - 4 * short
+end
 local function entryOf(key, place, most)
   local revision = merged > 0 and call('HGET', revs, key) or ''
   local entry = { shown(key), place, #revision <= 120 and revision or '' }
@@ -118,7 +125,12 @@ local function entryOf(key, place, most)
     end
     hash[1], hash[2], hash[own], hash[own + 1] = hash[own], hash[own + 1], hash[1], hash[2]
     for f = 3, #hash do bytes = bytes + #hash[f] end
-    if bytes + 2 * #hash - 3 > most then
+    bytes = bytes + 2 * #hash - 3
+    -- As JSON text: the values are, the names may have to be escaped.
+    if bytes <= most and 6 * bytes > most then
+      for f = 3, #hash, 2 do bytes = bytes + escapes(hash[f]) end
+    end
+    if bytes > most then
       entry[4] = 'o'
     else
       entry[4], entry[5] = call('PTTL', items .. key), hash

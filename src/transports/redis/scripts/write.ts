@@ -1,4 +1,5 @@
 /** Writes: sets, deletes and checks. */
+import { longestTtlMs } from '../../../core/ttl'
 import { basics, names, telling } from './common'
 import { lua, script } from './script'
 import { beginning, closing, cutting, opening, revisions } from './writing'
@@ -101,7 +102,7 @@ for i = 1, #kinds do
     if ms == -2 then
       -- The time that is left goes to the new item.
       ms = call('PTTL', item)
-      kept[#kept + 1] = ms < 0 and -1 or math.max(ms, 1)
+      kept[#kept + 1] = ms < 0 and -1 or math.min(math.max(ms, 1), ${String(longestTtlMs)})
       ms = math.max(kept[#kept], 0)
     end
     local existed = call('DEL', item)
