@@ -185,7 +185,7 @@ export class Subscription<T extends object> {
         if ('session' in this.#state) this.#progressed(this.#state.session)
       },
       gaveUp: () => this.#acceptLoss(),
-      report: (error) => this.#listener.report(error),
+      report: (error) => this.#report(error),
     })
   }
 
@@ -217,7 +217,7 @@ export class Subscription<T extends object> {
         },
         (error: MemisError) => {
           if (this.#state !== beginning) return 0
-          this.#listener.report(error)
+          this.#report(error)
           if (!mayNotWrite(error)) return 0
           // Others may: the store's word counts if nobody has done so in time.
           this.#acceptsLoss = this.#isEpochRefused
@@ -228,6 +228,11 @@ export class Subscription<T extends object> {
       .then((ms) => {
         if (this.#state === beginning) this.#beginAfter(ms + backoff(firstBackoff, this.#failures++))
       })
+  }
+
+  /** A client that was made to read only need not be told that it restores nothing. */
+  #report(error: MemisError): void {
+    if (error.code !== 'READ_ONLY') this.#listener.report(error)
   }
 
   #live(session: Session, cursor: Cursor): void {

@@ -270,7 +270,7 @@ for (const code of ['UNAUTHORIZED', 'READ_ONLY'] as const) {
     await bench.transport.merging.fail(new MemisError(code, 'no'))
     bench.session.sink.entries([entry('a', 1, { v: 1 }, { place: 'e2.1' })])
     bench.clock.advance(1999)
-    assert.deepEqual(bench.log(), [`report ${code}`])
+    assert.deepEqual(bench.log(), code === 'READ_ONLY' ? [] : [`report ${code}`])
     assert.deepEqual(bench.contents, { a: { v: 1 }, b: { v: 2 } })
     bench.clock.advance(1)
     bench.nextSession()

@@ -239,7 +239,6 @@ export function losses(test: Define<Scene>): void {
   })
 
   test('H11 K7 a client that only reads restores nothing, and believes the store', ['lose'], async (scene) => {
-    scene.expect('READ_ONLY')
     const reader = await scene.replica({ ...attentive, readOnly: true })
     const writer = await scene.unsubscribed()
     await writer.items.set('a', { n: 1 })
