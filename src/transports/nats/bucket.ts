@@ -261,7 +261,7 @@ export class Bucket {
       if (!isSame || last.head !== head || doubts !== this.#settled) {
         history = await this.#epochs.read(created, subjects?.[epochs] !== undefined)
         if (isSame && (head < last.head || doubts !== this.#settled))
-          history = await this.#verify(ask, history, last.history)
+          history = await this.#verify(ask, created, history, last.history)
         if (head > 0) this.trail.add({ n: head, time: Date.parse(last_ts) })
       }
       state = { ...readConfig(info.config, host), created, history, head, first }
@@ -275,16 +275,19 @@ export class Bucket {
   }
 
   /** Begins an epoch if the stream has lost something that this client knows of. */
-  async #verify(ask: () => Promise<Answer>, history: readonly Epoch[], known: readonly Epoch[]) {
+  async #verify(ask: () => Promise<Answer>, madeAt: string, history: readonly Epoch[], known: readonly Epoch[]) {
     // Others may have noticed it first.
     for (const epoch of history) if (!known.some(({ id }) => id === epoch.id)) this.trail.cut(epoch.floor)
     const readHead = async () => {
-      const { error, state } = await ask()
+      const { error, created, state } = await ask()
       if (error !== undefined) throw this.#refusal(error)
+      // What is known of a stream says nothing of another one of its name.
+      if (epochOf(created) !== madeAt) throw disconnected('the stream was made anew meanwhile')
       return state.last_seq
     }
     const floor = await this.trail.floor(readHead, (question) => this.read(question))
     if (floor === null) return history
+    await readHead()
     const forked = await this.#epochs.fork(history, floor)
     if (forked === null) throw disconnected('another client is writing the list of epochs')
     this.trail.cut(floor)
