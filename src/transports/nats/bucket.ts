@@ -276,7 +276,6 @@ export class Bucket {
 
   /** Begins an epoch if the stream has lost something that this client knows of. */
   async #verify(ask: () => Promise<Answer>, madeAt: string, history: readonly Epoch[], known: readonly Epoch[]) {
-    // Others may have noticed it first.
     for (const epoch of history) if (!known.some(({ id }) => id === epoch.id)) this.trail.cut(epoch.floor)
     const readHead = async () => {
       const { error, created, state } = await ask()

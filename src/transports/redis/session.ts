@@ -32,6 +32,7 @@ type State =
   | { readonly kind: 'over' }
 
 export class Session {
+  readonly route: Route
   readonly #context: SessionContext
   readonly #sink: Sink
   readonly #reader: Reader
@@ -46,8 +47,7 @@ export class Session {
   /** Everything up to here has been told, and the store's signature there. */
   #position = 0
   #sign = ''
-  /** The last answer of the store. */
-  #provedAt = 0
+  #provedAt = 0 // the last answer of the store
   /** A signed notification says that there are places up to here which were not told. */
   #missing = 0
   /** The place that the last audit found, if no notification had told of it yet. */
@@ -57,6 +57,7 @@ export class Session {
 
   constructor(context: SessionContext, sink: Sink) {
     this.#context = context
+    this.route = context.route
     this.#sink = sink
     this.#reader = new Reader(context.route, context.keys, context.host)
     this.#scrub = new Scrub(this.#reader)
@@ -67,16 +68,12 @@ export class Session {
       // Subscribed first: what is written while the contents are read is told after them.
       const { route, keys } = this.#context
       await route.subscribe(keys.channel, this.#listener, (error) => this.fail(error))
-      // Closed meanwhile: on a cluster, `close` may have come before the way to the node was known.
+      // On a cluster, `close` may have come before the way to the node was known.
       if (this.#isOver) return route.unsubscribe(keys.channel, this.#listener)
       await this.#open(from)
     } catch (error) {
       this.fail(error as MemisError)
     }
-  }
-
-  get route(): Route {
-    return this.#context.route
   }
 
   fail(error: MemisError): void {
@@ -233,8 +230,7 @@ export class Session {
   #reject(why: Rejected): void {
     if (why === 'foreign') return this.#report('UNDECODABLE', 'a message that is not a notification of memis')
     if (why === 'unsigned') return this.#report('UNTRUSTED', 'a notification that the store did not sign')
-    // Nobody but the store can tell whether it began that epoch.
-    this.#isStrange = true
+    this.#isStrange = true // only the store can tell whether it began that epoch
     this.#ask()
   }
 
@@ -264,8 +260,8 @@ export class Session {
     this.#scrub.told(entries)
     this.#sink.entries(entries, notification.isAtomic)
     // Notifications prove nothing if the store no longer answers.
-    const isProved = this.#context.clock.now() - this.#provedAt <= host.livenessTimeout
-    if (!this.#isOver && isProved) this.#sink.live(this.#cursor)
+    if (this.#isOver || this.#context.clock.now() - this.#provedAt > host.livenessTimeout) return
+    this.#sink.live(this.#cursor)
   }
 
   /** It is of places that were told before: a replay, or the store went back and takes them a second time. */
