@@ -158,6 +158,7 @@ class NatsTransport implements Transport {
   #up(host: Host): void {
     const { link } = this.#context as Context
     this.#maxPayload = link.wire.connection.info?.max_payload ?? standardPayload
+    this.#stopAudits()
     this.#stopAudits = repeat(this.clock, host.auditInterval, () => this.#audit())
     host.up()
   }
