@@ -39,7 +39,7 @@ function prepare(): void {
   if (!existsSync(join(__dirname, 'node_modules'))) {
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: __dirname, stdio: ['ignore', 2, 2] })
   }
-  // What another version left there could hide what this one lacks.
+  // Files of another version could hide that this one lacks them.
   rmSync(join(__dirname, 'dist'), { recursive: true, force: true })
   const tsc = join(__dirname, '../../node_modules/typescript/bin/tsc')
   execFileSync(process.execPath, [tsc, '-p', __dirname], { stdio: ['ignore', 2, 2] })

@@ -64,8 +64,8 @@ export class Conditional<T extends object> {
   /** Updates of a key by this process run one after another: they would conflict with each other. */
   readonly #turns = new Map<string, Promise<unknown>>()
 
-  constructor(store: ConditionalOwner<T>) {
-    this.#owner = store
+  constructor(owner: ConditionalOwner<T>) {
+    this.#owner = owner
   }
 
   /** Resolves to what is stored in the end. `ttlMs`: null for no expiry, or `'keep'`. */

@@ -165,16 +165,15 @@ export class Tombstones {
    */
   forget(cursor: Revision, isLost: (key: string) => boolean): void {
     const outdated = this.#clock.now() - this.#retention
-    for (let left = this.#byAge.length - this.#oldest; left > 0; left--) {
+    // One that is put back is looked at once in a round.
+    for (const end = this.#byAge.length; this.#oldest < end; this.#oldest++) {
       const next = this.#byAge[this.#oldest] as Aged
       const { key, tombstone } = next
-      if (this.#byKey.get(key) === tombstone) {
-        const isYoung = tombstone.since > outdated && this.#byKey.size <= mostTombstones
-        if (isYoung || precedes(cursor, tombstone.place ?? tombstone)) break
-        if (isLost(key)) this.#byAge.push(next)
-        else this.#byKey.delete(key)
-      }
-      this.#oldest++
+      if (this.#byKey.get(key) !== tombstone) continue
+      const isYoung = tombstone.since > outdated && this.#byKey.size <= mostTombstones
+      if (isYoung || precedes(cursor, tombstone.place ?? tombstone)) break
+      if (isLost(key)) this.#byAge.push(next)
+      else this.#byKey.delete(key)
     }
     if (this.#byAge.length < 2 * this.#byKey.size + 1000) return
     this.#byAge = this.#byAge.filter(({ key, tombstone }) => this.#byKey.get(key) === tombstone)

@@ -2,7 +2,8 @@
  * A Redis server, or several, as the conformance suites take a store: each transport reaches each server through a proxy of its own, and a
  * prefix keeps the cases apart.
  */
-import type { ConformanceOptions, Store } from '../../src/conformance'
+import { suite } from 'uvu'
+import { apiConformance, type ConformanceOptions, type Store, transportConformance } from '../../src/conformance'
 import { systemClock } from '../../src/core/clock'
 import type { CollectionId, Transport } from '../../src/core/transport'
 import { redisTransport } from '../../src/transports/redis/transport'
@@ -197,4 +198,14 @@ export const hooks: NonNullable<ConformanceOptions<RedisStore>['hooks']> = {
     ])
     return counts.reduce((sum: number, count) => sum + Number(count), names.length)
   },
+}
+
+/** Runs both conformance suites on one store, which all their cases share. */
+export function conform(name: string, store: Promise<SharedServer>): void {
+  const test = suite(name)
+  const options = { name, test, hooks, setup: async () => (await store).options.setup() }
+  transportConformance(options)
+  apiConformance(options)
+  test.after(async () => (await store).stop())
+  test.run()
 }

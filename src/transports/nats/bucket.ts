@@ -280,7 +280,7 @@ export class Bucket {
     const readHead = async () => {
       const { error, created, state } = await ask()
       if (error !== undefined) throw this.#refusal(error)
-      // What is known of a stream says nothing of another one of its name.
+      // The knowledge of one stream says nothing of another one of its name.
       if (epochOf(created) !== madeAt) throw disconnected('the stream was made anew meanwhile')
       return state.last_seq
     }

@@ -2,6 +2,7 @@
 import { MemisError } from '../../core/errors'
 import { decodeRevision, epochAt, precedes } from '../../core/history'
 import type { Batch, Entry, Epoch, Merged, Outcome, Revision } from '../../core/transport'
+import { highestPlace } from './scripts/common'
 import type { Point } from './store-record'
 
 /** An item is larger than the reader accepts. */
@@ -29,9 +30,6 @@ export function decodeEntry(told: unknown, history: readonly Epoch[], oversized:
   }
   return { ...entry, item: decodeFields(fields), leftMs: Number(left) < 0 ? null : Number(left) }
 }
-
-/** The highest place that scripts take for one. */
-const highestPlace = 9_007_199_252_643_840
 
 /** The revision of an entry that was merged at this place. One that is not older than the place is a lie, which nothing newer could replace. */
 export function mergedRevision(text: unknown, place: Revision): Revision | undefined {

@@ -38,7 +38,7 @@ export class Inquiry<R> {
     }, wait)
   }
 
-  /** What the last answer meant for the next pause. */
+  /** Sets the next pause by the last answer. */
   answered(isSame: boolean): void {
     this.#pause = isSame ? Math.min(this.#pause * 1.5, pauseMs.longest) : pauseMs.first
   }

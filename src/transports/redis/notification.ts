@@ -107,9 +107,9 @@ export function readEntries(
   epoch: string,
   maxItemBytes: number,
 ): readonly Entry[] | undefined {
-  const known = recent.get(notification.text)
-  // An item that one client accepts may be too large for another.
   const { text } = notification
+  const known = recent.get(text)
+  // An item that one client accepts may be too large for another.
   const mayBeLarge = text.length > maxItemBytes / 3 && Buffer.byteLength(text) > maxItemBytes
   if (known?.entries !== undefined && !mayBeLarge) return known.entries
   const entries = decode(notification, epoch, mayBeLarge ? maxItemBytes : Infinity)

@@ -13,7 +13,7 @@ export class Scrub {
     this.#reader = reader
   }
 
-  /** What is missing in the next part, and was not before. */
+  /** Entries that are missing in the next part, and were not before. */
   async next(history: readonly Epoch[]): Promise<readonly Entry[]> {
     const { reached, entries } = await this.#reader.missing(this.#reached, history)
     this.#reached = reached

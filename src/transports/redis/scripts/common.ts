@@ -2,6 +2,9 @@
 import { epochTolerance } from '../../../core/transport'
 import { lua } from './script'
 
+/** The highest place that is taken for one; it leaves room for the places of many batches below 2^53. */
+export const highestPlace = 9_007_199_252_643_840
+
 /**
  * Begins every script but the lone set's. Bookkeeping is checked before it is used: what is malformed counts as lost. A script
  * with a shebang is refused as a whole if the server is out of memory, unless it allows for that.
@@ -15,11 +18,11 @@ cjson.encode_max_depth(1000)
 cjson.decode_max_depth(1000)
 cjson.encode_number_precision(14)
 
--- A place, a number of keys or a time. The highest leaves room for the places of many batches below 2^53.
+-- A place, a number of keys or a time.
 local function integer(text)
   if not text or #text > 16 or not find(text, '^%d+$') then return nil end
   local n = tonumber(text)
-  if n <= 9007199252643840 then return n end
+  if n <= ${String(highestPlace)} then return n end
 end
 
 -- The place of a score in the log. Places above the head, or between two, are not memis's.

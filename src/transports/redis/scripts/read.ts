@@ -1,5 +1,5 @@
 /** Reading. */
-import { basics, names, telling } from './common'
+import { basics, highestPlace, names, telling } from './common'
 import { lua, script } from './script'
 
 /**
@@ -103,7 +103,7 @@ export const scrubScript = script(lua`#!lua flags=no-writes
 ${basics}${names}
 local after, count, missing = ARGV[1], integer(ARGV[2]), {}
 local merged = call('HLEN', revs)
-local page = call('ZRANGEBYSCORE', log, '(' .. after, 9007199252643840, 'WITHSCORES', 'LIMIT', 0, count)
+local page = call('ZRANGEBYSCORE', log, '(' .. after, ${String(highestPlace)}, 'WITHSCORES', 'LIMIT', 0, count)
 for i = 1, #page, 2 do
   local key = page[i]
   if call('PTTL', items .. key) == -2 and tonumber(call('ZSCORE', ttl, key) or 'inf') > now then

@@ -1,4 +1,6 @@
 /** Parts that the scripts share that write. */
+import { batchLimit } from '../../../core/transport'
+import { highestPlace } from './common'
 import { lua, writesFrom } from './script'
 
 /**
@@ -31,7 +33,7 @@ end
 
 local head = integer(known[2])
 -- The places of this batch must stay within what is read as a place.
-if head and head > 9007199252643840 - 1000 then head = nil end
+if head and head > ${String(highestPlace - batchLimit)} then head = nil end
 local epochText, epoch, floor, served, secret = known[3], parseEpoch(known[3], head)
 local sign = known[6] and #known[6] == 40 and find(known[6], '^[0-9a-f]+$') and known[6] or '0'
 -- Up to which place tombstones may be missing.
@@ -154,7 +156,7 @@ local function close(n, most)
   if timed > 0 and logged == timed then
     local due = math.max(now, tonumber(call('ZREVRANGE', ttl, 0, 0, 'WITHSCORES')[2])) + retention
     if due > expire or due + 2 * slack < expire then
-      expire = math.min(due + slack, 9007199252643840)
+      expire = math.min(due + slack, ${String(highestPlace)})
       for _, key in ipairs({ log, ttl, revs }) do call('PEXPIREAT', key, expire) end
     elseif merged > 0 then
       call('PEXPIREAT', revs, expire)
