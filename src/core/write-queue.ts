@@ -27,8 +27,8 @@ export interface WriteTarget {
 
 /** A batch that was handed over. `isUncertain`: an attempt may have been accepted although no answer came. */
 interface Flight {
-  readonly batch: Batch
-  readonly pendings: readonly Pending[]
+  batch: Batch
+  pendings: readonly Pending[]
   isUncertain: boolean
   failures: number
 }
@@ -254,12 +254,16 @@ export class WriteQueue {
     const { state } = lane
     if ('flight' in state) {
       const { flight } = state
-      const stored = state.kind === 'inFlight' || flight.isUncertain ? 'unknown' : 'no'
-      const areOver = flight.pendings.map((pending) => isOver(pending, stored))
-      // Nobody waits for it any more. Newer batches have a higher sequence: the store refuses this one if it comes late.
-      if (areOver.every(Boolean)) {
+      const isUncertain = state.kind === 'inFlight' || flight.isUncertain
+      const left = flight.pendings.filter((pending) => !isOver(pending, isUncertain ? 'unknown' : 'no'))
+      if (left.length === 0) {
+        // Nobody waits for it any more. Newer batches have a higher sequence: the store refuses this one if it comes late.
         if (state.kind === 'waitingToRetry') this.#transport.clock.clearTimeout(state.timer)
         if (lane.state === state) lane.state = { kind: 'idle' }
+      } else if (!isUncertain && left.length < flight.pendings.length) {
+        // Nothing of it is stored: what was refused does not go again with the others.
+        flight.pendings = left
+        flight.batch = this.#makeBatch(left)
       }
     }
     lane.waiting.removeIf((pending) => isOver(pending, 'no'))

@@ -341,4 +341,22 @@ test('H9 a batch that certainly was not stored, and waits to go again, is not st
   assert.deepEqual([refused.clock.pending, late.clock.pending], [0, 0])
 })
 
+test('W6 H2 what was refused as not stored does not go again with the rest of its batch', async () => {
+  const bench = new QueueBench()
+  bench.set('first')
+  await turn()
+  const calls = [bench.set('a')]
+  bench.clock.advance(500)
+  calls.push(bench.set('b'))
+  await bench.call.accept()
+  await bench.call.fail(disconnected('no'))
+  bench.queue.linkDown()
+  bench.clock.advance(9500)
+  assert.deepEqual(outcomes(calls), ['WRITE_TIMEOUT no', 'waiting'])
+  bench.queue.linkUp()
+  assert.deepEqual(bench.sent, ['first', 'a b', 'b'])
+  await bench.call.accept()
+  assert.deepEqual(outcomes(calls), ['WRITE_TIMEOUT no', 'accepted'])
+})
+
 test.run()

@@ -35,6 +35,8 @@ interface Call {
   /** The batch that its write is in. */
   batch: Batch | null
   settled: 'accepted' | 'conflicted' | 'refused' | null
+  /** It was refused as not stored. */
+  isNotStored: boolean
 }
 
 /** What became of the attempts to send a batch. */
@@ -92,7 +94,7 @@ class World {
     const call: Call = {
       id: this.#calls.length,
       ...{ lane, write, bytes, deadline: this.clock.now() + options.writeTimeout },
-      ...{ successor: null, batch: null, settled: null },
+      ...{ successor: null, batch: null, settled: null, isNotStored: false },
     }
     const replaced = this.#up ? [] : this.#replacedBy(call)
     const waiting = this.#waiting()
@@ -217,6 +219,10 @@ class World {
     const attempts = this.#attempts.get(batch) ?? { open: 0, isUncertain: false }
     attempts.open++
     this.#attempts.set(batch, attempts)
+    for (const write of batch.writes) {
+      const call = this.#callOf(write)
+      assert.ok(!call.isNotStored, `${show(call)} was refused as not stored`)
+    }
     if (batch.sequence === last?.sequence) return assert.equal(batch, last, 'what goes again is the same')
     assert.ok(batch.sequence > (last?.sequence ?? 0))
     assert.ok(batch.writes.length > 0)
@@ -225,7 +231,7 @@ class World {
       const isTransaction = call.write.kind === 'transaction'
       assert.equal(batch.isAtomic ?? false, isTransaction)
       if (isTransaction) assert.deepEqual(batch.writes, writesOf(call.write))
-      assert.equal(call.batch, null, `${show(call)} is in one batch only`)
+      assert.ok(call.batch === null || this.#isCertain(call.batch), `${show(call)} goes again in another batch`)
       assert.equal(call.successor, null, `${show(call)} was replaced`)
       for (const other of this.#calls) {
         const meets = other.lane === lane && other.batch !== null && meet(other.write, call.write)
@@ -252,6 +258,7 @@ class World {
 
   #refused(call: Call, { code, stored }: MemisError): void {
     this.#settle(call, 'refused')
+    call.isNotStored = stored === 'no'
     const now = this.clock.now()
     assert.equal(stored, this.#storedOf(headOf(call), code), `${show(call)}: ${code}`)
     if (code !== 'WRITE_TIMEOUT') return
@@ -267,6 +274,12 @@ class World {
     if (attempts.isUncertain) return 'unknown'
     if (refusal !== undefined && code === refusal.code) return refusal.stored ?? 'unknown'
     return attempts.open > 0 ? 'unknown' : 'no'
+  }
+
+  /** Nothing of the batch is stored, and no answer to it is awaited. */
+  #isCertain(batch: Batch): boolean {
+    const { open, isUncertain } = this.#attempts.get(batch) as Attempts
+    return open === 0 && !isUncertain
   }
 
   #settle(call: Call, settled: NonNullable<Call['settled']>): void {
