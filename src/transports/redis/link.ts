@@ -94,8 +94,14 @@ export class Link implements Route, Routes, Server {
     return this.#mayEvict
   }
 
-  async run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+  async run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    generation = this.#generation,
+  ): Promise<unknown> {
     const { connection, isClustered } = this.#up()
+    if (generation !== this.#generation) throw notSent('this is another connection than the one that was checked')
     try {
       const version = isClustered ? script.clustered : script
       const reply = await evaluate(connection.commands, version, this.#host.readOnly, keys, args)

@@ -19,8 +19,10 @@ export interface Route {
   readonly generation: number
   /** The server removes items by itself when its memory is full. */
   readonly mayEvict: boolean
-  /** Runs a script. All its keys belong to one collection, unless it is an audit. Rejects with a {@link MemisError}. */
-  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown>
+  /**
+   * Runs a script, whose keys all belong to one collection. `generation`: on that connection, or not at all. Rejects with a {@link MemisError}.
+   */
+  run(script: Script, keys: readonly string[], args: readonly string[], generation?: number): Promise<unknown>
   /** Resolves once the server has confirmed the subscription. `ended` is called if it is lost, also before it is confirmed. */
   subscribe(channel: string, listener: (message: string) => void, ended: (error: MemisError) => void): Promise<void>
   unsubscribe(channel: string, listener: (message: string) => void): void

@@ -38,8 +38,8 @@ export class SlotRoute implements Route {
    * While a slot migrates, a script whose declared keys are all there would run until it touches a key that has left, and stop halfway. A
    * key that never exists is declared with the others: then the node refuses the script as a whole.
    */
-  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.#follow((link) => link.run(script, [...keys, `${keys[0]}/none`], args))
+  run(script: Script, keys: readonly string[], args: readonly string[], generation?: number): Promise<unknown> {
+    return this.#follow((link) => link.run(script, [...keys, `${keys[0]}/none`], args, generation))
   }
 
   async subscribe(
@@ -53,7 +53,6 @@ export class SlotRoute implements Route {
       this.#heard = heard
       this.#cluster.heard.add(heard)
       await link.subscribe(channel, listener, ended)
-      if (this.#cluster.linkOf(this.#slot) !== link) throw disconnected('the slot of the collection has moved')
     })
   }
 
@@ -84,7 +83,8 @@ export class SlotRoute implements Route {
     for (let moves = 0; ; moves++) {
       const link = await this.#cluster.reach(this.#slot, patience)
       try {
-        return await run(link)
+        const result = await run(link)
+        if (this.#cluster.linkOf(this.#slot) === link) return result
       } catch (error) {
         const { message } = error as MemisError
         const address = readMoved(message, this.#cluster.addressOf(link))
@@ -97,6 +97,8 @@ export class SlotRoute implements Route {
         this.#cluster.refresh(link)
         throw notSent(message, (error as MemisError).cause)
       }
+      // A former master that stood still may accept what its successor never hears of.
+      throw disconnected('the slot of the collection has moved')
     }
   }
 }

@@ -240,7 +240,9 @@ class RedisTransport implements Transport {
       ...[write.key, ttl, String(this.#host.retention), this.#remember, next.message, String(next.begins + 1)],
       next.digest,
     ]
-    const reply = await route.run(setScript, names, [...args, ...encoded.fields]).catch((error) => {
+    // Another node of a cluster has not been checked: it may lack what this client was told.
+    const { generation } = record.checked
+    const reply = await route.run(setScript, names, [...args, ...encoded.fields], generation).catch((error) => {
       record.checked.until = 0
       throw error
     })
