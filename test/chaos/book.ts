@@ -43,6 +43,22 @@ export class Book {
     return possible.has(is) ? null : `${key} is ${is}, must be ${[...possible].join(' or ')}`
   }
 
+  /** The last writes of a key, for the report of a violation. */
+  story(collection: string, key: string): string[] {
+    const all = this.#writers.flatMap(({ name, entries }) =>
+      entries
+        .filter((each) => each.collection === collection && (each.key === key || each.kind === 'clear'))
+        .map((each) => ({ name, ...each })),
+    )
+    return all
+      .sort((one, other) => one.at - other.at)
+      .slice(-12)
+      .map(({ name, kind, n, ttl, at, outcome, settledAt }) => {
+        const end = settledAt === undefined ? '' : ` at ${settledAt % 100_000}`
+        return `${at % 100_000} ${name}: ${kind} ${n}${ttl === null ? '' : `, ttl ${ttl}`}; ${outcome ?? 'open'}${end}`
+      })
+  }
+
   /** What one writer may have left under a key; empty if it wrote nothing there. */
   #finals({ name, entries, forgetful }: Writer, collection: string, key: string, now: number): string[] {
     const own = entries.filter((each) => each.collection === collection && (each.key === key || each.kind === 'clear'))

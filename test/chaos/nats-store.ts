@@ -48,6 +48,15 @@ export async function natsStore(persistent: boolean): Promise<ChaosStore> {
           throw error
         }),
       ),
+    explain: (collection, key) =>
+      withRaw(async (raw) => {
+        const { created, state } = await raw.ask(`STREAM.INFO.${stream}`)
+        const epochs = await raw.last('chaos', '$KV.memis-chaos.=')
+        const last = await raw.last('chaos', `$KV.memis-chaos.${collection}.${key}`)
+        const headers = [...(last?.headers ?? [])].map(([name, value]) => `${name}: ${value}`)
+        const message = `${last?.sequence} ${headers.join(', ')} ${last?.text.slice(0, 100)}`
+        return `stream of ${created}, ${state.first_seq} to ${state.last_seq}, epochs ${epochs?.text}; last message ${message}`
+      }),
     async leftovers() {
       const consumers = await withRaw(consumersOf)
       const page = await fetch(`http://127.0.0.1:${monitor}/connz`).then((reply) => reply.json())

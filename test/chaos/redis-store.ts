@@ -1,7 +1,7 @@
 /** Redis or Valkey under chaos. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Raw, readStore } from '../redis/support'
+import { baseOf, Raw, readStore } from '../redis/support'
 import { startRedis } from '../support/servers'
 import type { ChaosStore, InstantFault } from './store'
 
@@ -35,6 +35,14 @@ export async function redisStore(persistent: boolean, binary: 'redis-server' | '
     ],
     clientOptions: (port) => ({ transport: 'redis', url: `redis://127.0.0.1:${port}` }),
     read: (collection) => withRaw((raw) => readStore(raw, collection, 'chaos')),
+    explain: (collection, key) =>
+      withRaw(async (raw) => {
+        const base = baseOf('chaos', collection)
+        const meta = await raw.send('HMGET', `${base}/meta`, 'epoch', 'epochs', 'head')
+        const item = await raw.send('HGETALL', `${base}:${key}`)
+        const scores = await Promise.all(['log', 'ttl'].map((name) => raw.send('ZSCORE', `${base}/${name}`, key)))
+        return JSON.stringify({ meta, item, scores })
+      }),
     leftovers: () =>
       withRaw(async (raw) => {
         const own = await raw.send('CLIENT', 'ID')

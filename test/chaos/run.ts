@@ -252,7 +252,10 @@ class Run {
       const now = Date.now()
       for (const key of new Set([...book.keys(collection), ...stored.keys()])) {
         const wrong = book.contradiction(collection, key, stored.get(key) as Item | undefined, now)
-        if (wrong !== null) world.fail(`accepted: ${wrong}`)
+        if (wrong === null) continue
+        world.fail(`accepted: ${wrong}`)
+        for (const line of book.story(collection, key)) world.tell(`  ${line}`)
+        world.tell(`  ${await world.store.explain(collection, key).catch(String)}`)
       }
     }
     const shared = await world.store.read('shared')
