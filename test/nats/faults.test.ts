@@ -435,6 +435,48 @@ test('the stream made anew in the midst of a batch, of which one was confirmed b
   await connection.close()
 })
 
+test('the stream made anew while a session begins: what is known of the former one begins no epoch in it', async () => {
+  await using site = await natsSite()
+  const { raw } = site
+  const connection = await connect({ servers: site.server.url })
+  const subscribe = connection.subscribe.bind(connection)
+  let isLosing = false
+  connection.subscribe = (subject, options) =>
+    subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        const isLost = isLosing && message.subject.endsWith('.lost')
+        if (!isLost) options?.callback?.(error, message)
+      },
+    })
+  await using client = createClient({ transport: 'nats', connection, livenessTimeout, dataLoss: 'accept' })
+  new Complaints(client)
+  const items = client.database('test').collection<object>('items')
+  await items.subscribe()
+  for (let n = 0; n < 20; n++) await items.set(`key ${n}`, { n })
+  await until('they are told', () => items.has('key 19'))
+  const publish = connection.publish.bind(connection)
+  const held: (() => void)[] = []
+  connection.publish = (subject, ...rest) => {
+    if (isLosing && /CONSUMER\.CREATE\./.test(subject)) held.push(() => publish(subject, ...rest))
+    else publish(subject, ...rest)
+  }
+  isLosing = true
+  for (const key of ['lost', 'after']) await raw.publish(subjectOf('test', 'items', key), '{}')
+  await until('the next session begins', () => held.length > 0)
+  const { config } = await raw.ask('STREAM.INFO.KV_memis-test')
+  await raw.ask('STREAM.DELETE.KV_memis-test')
+  await until('it is there again', () => create(raw, config))
+  for (let n = 0; n < 3; n++) await raw.publish(subjectOf('test', 'items', `new-${n}`), '{}')
+  isLosing = false
+  for (const go of held) go()
+  await untilEqual(raw, [items])
+  await until('it is live', () => items.freshness.state === 'live')
+  assert.strictEqual(await raw.last('test', '$KV.memis-test.='), undefined, 'another epoch was begun')
+  await client.close()
+  await connection.close()
+})
+
 /** Whether it is there. A replica that is quick may have made it, or be about to: then the server may refuse one of the two. */
 async function create(raw: Raw, config: object): Promise<boolean> {
   return raw.ask('STREAM.CREATE.KV_memis-test', { ...config, metadata: undefined }).then(

@@ -238,6 +238,42 @@ test('some writes of a batch are accepted, and the others never reach JetStream:
   await connection.close()
 })
 
+for (const [what, call, isMark] of [
+  ['a set', (items: Items) => items.set('k', { by: 'late' }), (subject: string) => subject.endsWith('.k')],
+  ['a clear', (items: Items) => items.clear(), (subject: string) => subject.endsWith('.=')],
+] as const) {
+  test(`${what} that was given up, and arrives after a newer set: it is passed over (W4)`, async () => {
+    await using site = await natsSite()
+    const connection = await connect({ servers: site.server.url })
+    await using client = createClient({ transport: 'nats', connection, writeTimeout: 1000 })
+    new Complaints(client)
+    const publish = connection.publish.bind(connection)
+    const late: (() => void)[] = []
+    let isHeld = false
+    // As on a connection that was lost, from which the server reads on.
+    connection.publish = (subject, payload, options) => {
+      if (isHeld && isMark(subject)) late.push(() => publish(subject, payload, { ...options, reply: 'nobody' }))
+      else publish(subject, payload, options)
+    }
+    const items: Items = client.database('test').collection('items')
+    await items.set('first', { by: 'own' })
+    isHeld = true
+    assert.strictEqual((await rejection(call(items))).stored, 'unknown')
+    isHeld = false
+    await items.set('k', { by: 'own' })
+    assert.ok(late.length > 0)
+    for (const go of late) go()
+    // The server takes them in the order of the connection.
+    await items.set('last', { by: 'own' })
+    await items.subscribe()
+    assert.deepStrictEqual([...items.keys()].sort(), ['first', 'k', 'last'])
+    assert.deepStrictEqual(items.get('k'), { by: 'own' })
+    assert.strictEqual(await site.raw.last('test', '$KV.memis-test.items.='), undefined)
+    await client.close()
+    await connection.close()
+  })
+}
+
 /** A client that is connected by a proxy, and another one, both with a replica. */
 class Stage implements AsyncDisposable {
   readonly clients: Client[] = []

@@ -1,7 +1,8 @@
 /** Atomic batches, of NATS 2.12 and newer: the stream accepts all messages, or none. */
 import { disconnected } from '../../core/errors'
 import type { KeyWrite, Outcome } from '../../core/transport'
-import { lacking } from './config'
+import { idOf } from './attempts'
+import { briefHeaders, lacking } from './config'
 import { header, type Stored } from './decode'
 import { code, isOvertaken } from './errors'
 import { type FlightOptions, isPlainSet, messageOf } from './flight'
@@ -40,7 +41,7 @@ export async function writeAtomic(options: FlightOptions): Promise<readonly Outc
       if (condition !== undefined && !holds(condition, current)) conflicts.set(i, { conflict: current })
     }
     if (conflicts.size > 0) return writes.map((_, i) => conflicts.get(i) ?? { aborted: true })
-    if (writes.every(({ kind }) => kind === 'check')) return outcomesOf(options, parts, bucket.highest)
+    if (writes.every(({ kind }) => kind === 'check')) return outcomesOf(options, parts, state.trail.highest)
     if (!state.isAtomic) throw lacking(names, 'an atomic batch', 'allow_atomic (of NATS 2.12)', '--allow-batch')
     checkLast()
     attempt.sentAt ??= bucket.context.clock.now()
@@ -52,7 +53,7 @@ export async function writeAtomic(options: FlightOptions): Promise<readonly Outc
 }
 
 /** The messages of the batch, over what is there now. Those of checks come first. */
-async function readParts({ scope, attempt, id }: FlightOptions): Promise<Part[]> {
+async function readParts({ scope, attempt }: FlightOptions): Promise<Part[]> {
   const { bucket, names, state } = scope
   const writes = attempt.batch.writes as readonly KeyWrite[]
   const parts = await Promise.all(
@@ -61,14 +62,13 @@ async function readParts({ scope, attempt, id }: FlightOptions): Promise<Part[]>
       const subject = subjectOf(names, write.key)
       const last = isPlain ? null : await bucket.readLast(subject)
       const current = entryAt(scope, write.key, last)
-      const base = { i, id: `${id}.${i}`, last, existed: isItem(current), leftMs: undefined }
+      const base = { i, id: idOf(attempt, i), last, existed: isItem(current), leftMs: undefined }
       if (write.kind !== 'check') {
         const { headers, ...message } = messageOf(scope, write, current)
         return { ...base, subject, ...message, headers: isPlain ? headers : [...headers, expect(last)] }
       }
       // The condition of a key that is not written travels with a message of no key.
-      const brief = state.expires ? [[header.ttl, '1s'] as const] : []
-      const headers = [expect(last), [header.expectedSubject, subject], [header.operation, 'PURGE'], ...brief] as const
+      const headers = [expect(last), [header.expectedSubject, subject], ...briefHeaders(state)] as const
       return { ...base, subject: names.checked, text: '', headers }
     }),
   )

@@ -1,10 +1,15 @@
 /** The last batch of each writer: what became of it by whatever attempt, and which sequences are too low. No I/O. */
+import { createHash } from 'node:crypto'
 import { MemisError } from '../../core/errors'
 import { contains } from '../../core/history'
 import type { Batch, Epoch, Outcome, Revision } from '../../core/transport'
 
 export class Attempt {
   readonly batch: Batch
+  /** What the ids of its messages begin with. */
+  readonly id: string
+  /** Ids of messages of former batches, which nobody waits for and which may still be on their way. */
+  abandoned: readonly string[]
   /** What became of each write; undefined if nobody knows. */
   readonly outcomes: (Outcome | undefined)[]
   /** Writes on condition that may have been accepted: whether an item was there. */
@@ -16,9 +21,17 @@ export class Attempt {
   /** Of accepted items that expire: when (the clock's time). */
   readonly #deadlines = new Map<number, number>()
 
-  constructor(batch: Batch) {
+  constructor(writer: string, batch: Batch, before?: Attempt) {
     this.batch = batch
+    this.id = messageId(writer, batch.sequence)
     this.outcomes = new Array(batch.writes.length)
+    this.abandoned = before === undefined ? [] : [...before.abandoned, ...before.#open]
+  }
+
+  /** Ids of messages that were sent, as far as nobody knows what became of them. */
+  get #open(): string[] {
+    if (this.sentAt === null) return []
+    return [...this.outcomes].flatMap((outcome, i) => (outcome === undefined ? [idOf(this, i)] : []))
   }
 
   get isSettled(): boolean {
@@ -57,6 +70,16 @@ export class Attempt {
   }
 }
 
+/** The id of the message that makes a write of the batch. */
+export const idOf = ({ id }: Attempt, i: number): string => `${id}.${i}`
+
+/**
+ * Short, since the stream stores it with each message. Everybody who reads can see the ids of former batches, and must not be able to use up
+ * the next one: the stream would take the write for a duplicate.
+ */
+const messageId = (writer: string, sequence: number): string =>
+  createHash('sha256').update(`${writer} ${sequence}`).digest('base64url').slice(0, 16)
+
 export class Attempts {
   /** Writers that are silent for long are forgotten, in two generations. */
   #young = new Map<string, Attempt>()
@@ -76,7 +99,7 @@ export class Attempts {
     if (last !== undefined && last.batch.sequence > batch.sequence) {
       throw new MemisError('STORE_REFUSED', 'a later batch of this writer was sent', { stored: 'no' })
     }
-    const attempt = last?.batch.sequence === batch.sequence ? last : new Attempt(batch)
+    const attempt = last?.batch.sequence === batch.sequence ? last : new Attempt(writer, batch, last)
     this.#young.set(writer, attempt)
     return attempt
   }

@@ -1,6 +1,7 @@
 /** A database's stream: made if it is missing, used as it is if it is there; and what its leader says about it. */
 import type { Clock } from '../../core/clock'
 import { disconnected, type MemisError, notSent } from '../../core/errors'
+import { isSameHistory } from '../../core/history'
 import type { Epoch, Host } from '../../core/transport'
 import { checkConfig, ownConfig, readConfig, type StreamSettings } from './config'
 import { decodeStored, header, type Stored } from './decode'
@@ -12,7 +13,7 @@ import type { Names } from './names'
 import type { BucketOptions } from './options'
 import { Room } from './room'
 import type { Session } from './session'
-import { type Stamp, Trail } from './trail'
+import { Trail } from './trail'
 import { type Answer, type HeaderList, isLeaderless, type Question, type StoredMessage, type Wire } from './wire'
 
 /** What everything that belongs to one transport shares. */
@@ -28,6 +29,8 @@ export interface StreamState extends StreamSettings {
   readonly created: string
   /** The same object as long as it does not change. */
   readonly history: readonly Epoch[]
+  /** What this client saw of it: the same object as long as it is this stream. */
+  readonly trail: Trail
   /** The numbers of its last message, and of the first that it still has. */
   readonly head: number
   readonly first: number
@@ -51,7 +54,6 @@ export class Bucket {
   readonly names: Names
   readonly context: Context
   readonly room = new Room(mostInFlight)
-  readonly trail = new Trail()
   readonly sessions = new Set<Session>()
   #state: StreamState | null = null
   /** The settings that it had, to make it again if it vanishes. */
@@ -64,8 +66,6 @@ export class Bucket {
   readonly #epochs = new EpochList(this)
   /** The time of its server minus the clock's (ms), or a little less. */
   #ahead = 0
-  /** The highest number of an own message. */
-  #accepted = 0
   #unansweredSince: number | null = null
   readonly #abandoned = new Set<string>()
   /** Settles when abandoned consumers are deleted, as far as can be. */
@@ -109,17 +109,6 @@ export class Bucket {
     this.#doubts++
   }
 
-  /** No message that is published from now on can have a number up to this one. */
-  get highest(): number {
-    return Math.max(this.#state?.head ?? 0, this.#accepted)
-  }
-
-  /** The last message of a batch. */
-  wasAccepted(message: Stamp): void {
-    this.#accepted = Math.max(this.#accepted, message.n)
-    this.trail.add(message)
-  }
-
   /** A new message got a number that was given before. */
   changed(): MemisError {
     this.forget()
@@ -127,8 +116,8 @@ export class Bucket {
   }
 
   /** A replica knows this place, and the stream does not have it yet. */
-  distrust(n: number): void {
-    this.trail.add({ n })
+  distrust(n: number, { trail }: StreamState): void {
+    trail.add({ n })
     this.forget()
   }
 
@@ -238,15 +227,15 @@ export class Bucket {
     let info = await ask()
     if (info.error?.err_code === code.noStream && !host.readOnly) {
       const config = this.#config ?? ownConfig(this.names, options, host, (link.level ?? 0) >= apiLevel.atomic)
-      const made = await this.wire.ask(`STREAM.CREATE.${stream}`, config)
+      const { error } = await this.wire.ask(`STREAM.CREATE.${stream}`, config)
       // Somebody else may have made it meanwhile.
-      info = made.error === undefined ? made : await ask()
-      if (info.error?.err_code === code.noStream && made.error !== undefined) throw refusal(made.error)
+      info = await ask()
+      if (info.error?.err_code === code.noStream && error !== undefined) throw refusal(error)
     }
     const last = this.#state
     let state: StreamState
     if (info.error?.err_code === code.noStream) {
-      state = { ...readConfig({}, host), created: '', history: nothingYet, head: 0, first: 1 }
+      state = { ...readConfig({}, host), created: '', history: nothingYet, trail: new Trail(), head: 0, first: 1 }
     } else {
       if (info.error !== undefined) throw refusal(info.error)
       if (isLeaderless(info)) throw notSent('nobody leads the stream just now')
@@ -255,41 +244,39 @@ export class Bucket {
       this.#ahead = Date.parse(info.ts) - clock.now()
       const { last_seq: head, first_seq: first, last_ts, subjects } = info.state
       const created = epochOf(info.created)
-      const isSame = last?.created === created
-      if (!isSame) this.trail.clear()
-      let history = last?.history ?? nothingYet
-      if (!isSame || last.head !== head || doubts !== this.#settled) {
+      const known = last?.created === created ? last : null
+      // What is known of one stream says nothing of another one of its name.
+      const trail = known?.trail ?? new Trail()
+      let history = known?.history ?? nothingYet
+      if (known === null || known.head !== head || doubts !== this.#settled) {
         history = await this.#epochs.read(created, subjects?.[epochs] !== undefined)
-        if (isSame && (head < last.head || doubts !== this.#settled))
-          history = await this.#verify(ask, created, history, last.history)
-        if (head > 0) this.trail.add({ n: head, time: Date.parse(last_ts) })
+        for (const { id, floor } of history) if (!known?.history.some((each) => each.id === id)) trail.cut(floor)
+        if (known !== null && (head < known.head || doubts !== this.#settled))
+          history = await this.#verify(ask, created, history, trail)
+        if (head > 0) trail.add({ n: head, time: Date.parse(last_ts) })
       }
-      state = { ...readConfig(info.config, host), created, history, head, first }
+      state = { ...readConfig(info.config, host), created, history, trail, head, first }
     }
-    if (last !== null && JSON.stringify(last.history) === JSON.stringify(state.history)) {
-      state = { ...state, history: last.history }
-    } else this.#accepted = 0
+    if (last !== null && isSameHistory(last.history, state.history)) state = { ...state, history: last.history }
     this.#settled = doubts
     this.#state = state
     return state
   }
 
   /** Begins an epoch if the stream has lost something that this client knows of. */
-  async #verify(ask: () => Promise<Answer>, madeAt: string, history: readonly Epoch[], known: readonly Epoch[]) {
-    for (const epoch of history) if (!known.some(({ id }) => id === epoch.id)) this.trail.cut(epoch.floor)
+  async #verify(ask: () => Promise<Answer>, madeAt: string, history: readonly Epoch[], trail: Trail) {
     const readHead = async () => {
       const { error, created, state } = await ask()
       if (error !== undefined) throw this.#refusal(error)
-      // The knowledge of one stream says nothing of another one of its name.
       if (epochOf(created) !== madeAt) throw disconnected('the stream was made anew meanwhile')
       return state.last_seq
     }
-    const floor = await this.trail.floor(readHead, (question) => this.read(question))
+    const floor = await trail.floor(readHead, (question) => this.read(question))
     if (floor === null) return history
     await readHead()
     const forked = await this.#epochs.fork(history, floor)
     if (forked === null) throw disconnected('another client is writing the list of epochs')
-    this.trail.cut(floor)
+    trail.cut(floor)
     return forked
   }
 

@@ -4,6 +4,7 @@
 import { disconnected } from '../../core/errors'
 import { encodeRevision } from '../../core/history'
 import type { Accepted } from '../../core/transport'
+import { idOf } from './attempts'
 import type { Message } from './client'
 import { tombstoneHeaders } from './config'
 import { Consumer } from './consumer'
@@ -18,13 +19,13 @@ const step = 2000
 
 type Found = readonly [subject: string, n: number]
 
-export async function clear({ scope, attempt, id, checkLast }: FlightOptions): Promise<Accepted> {
+export async function clear({ scope, attempt, checkLast }: FlightOptions): Promise<Accepted> {
   const { bucket, names, state } = scope
   const headers = tombstoneHeaders(state)
   attempt.sentAt ??= bucket.context.clock.now()
   attempt.cleared ??= placeAt(
     scope,
-    (await bucket.publish(names.cleared, '', [[header.id, `${id}.0`], ...headers])) ?? 0,
+    (await bucket.publish(names.cleared, '', [[header.id, idOf(attempt, 0)], ...headers])) ?? 0,
   )
   const { cleared } = attempt
   // A tombstone of a clear has the revision of the clear: what was set since is newer.
@@ -39,7 +40,7 @@ export async function clear({ scope, attempt, id, checkLast }: FlightOptions): P
     await bucket.room.with(some.length, () => Promise.all(some.map(remove)))
   }
   // From now on, readers are current again. If this is lost, they find out by themselves.
-  await bucket.publish(names.cleared, '', [[header.id, `${id}.1`], ...headers, revision])
+  await bucket.publish(names.cleared, '', [[header.id, idOf(attempt, 1)], ...headers, revision])
   return { ...cleared, existed: false }
 }
 

@@ -121,6 +121,12 @@ export function ttlHeaders(ttlMs: number | null, { expires }: StreamSettings, st
   return [[header.exactTtl, String(exact)], ...(expires ? [[header.ttl, `${seconds}s`] as const] : [])]
 }
 
+/** Headers of a message of no key, which nobody needs once it was accepted. */
+export const briefHeaders = ({ expires }: StreamSettings): HeaderList => [
+  [header.operation, 'PURGE'],
+  ...(expires ? [[header.ttl, '1s'] as const] : []),
+]
+
 /** Headers of a tombstone. After a `DEL`, the server would leave a marker when its ttl is over. */
 export const tombstoneHeaders = ({ expires, tombstoneTtl }: StreamSettings): HeaderList => [
   [header.operation, 'PURGE'],

@@ -2,7 +2,7 @@
 import type { MemisError } from '../../core/errors'
 import { currentEpoch, epochAt } from '../../core/history'
 import type { Accepted, Entry, KeyWrite, Outcome, Write } from '../../core/transport'
-import type { Attempt } from './attempts'
+import { type Attempt, idOf } from './attempts'
 import { lacking, tombstoneHeaders, ttlHeaders } from './config'
 import { header } from './decode'
 import { isYoung } from './epochs'
@@ -23,8 +23,6 @@ interface Step {
 export interface FlightOptions {
   readonly scope: Scope
   readonly attempt: Attempt
-  /** What the ids of the batch's messages begin with. */
-  readonly id: string
   /** @throws MemisError if the batch was abandoned, and a later one of its writer is in flight */
   readonly checkLast: () => void
 }
@@ -44,7 +42,7 @@ export class Flight implements Waiter {
   constructor(options: FlightOptions) {
     this.#options = options
     this.#writes = options.attempt.batch.writes as readonly KeyWrite[]
-    this.#head = options.scope.bucket.highest
+    this.#head = options.scope.state.trail.highest
   }
 
   /** Resolves once all outcomes are known; rejects if some are not, once no answer is awaited any more. */
@@ -59,8 +57,8 @@ export class Flight implements Waiter {
     }
     if (this.#last !== null) {
       const { n, i } = this.#last
-      const { bucket, names } = this.#options.scope
-      bucket.wasAccepted({ n, id: this.#idOf(i), subject: subjectOf(names, (this.#writes[i] as KeyWrite).key) })
+      const { state, names } = this.#options.scope
+      state.trail.add({ n, id: this.#idOf(i), subject: subjectOf(names, (this.#writes[i] as KeyWrite).key) })
     }
     if (this.#error !== null) throw this.#error
   }
@@ -214,7 +212,7 @@ export class Flight implements Waiter {
   }
 
   #idOf(i: number): string {
-    return `${this.#options.id}.${i}`
+    return idOf(this.#options.attempt, i)
   }
 }
 

@@ -82,7 +82,7 @@ export class Session implements ConsumerListener {
         if (state.exists) await this.#consumer.open(after, state)
         const begun = state
         state = await this.#bucket.refresh()
-        if (state.head < (after ?? 0)) this.#bucket.distrust(after as number)
+        if (state.head < (after ?? 0)) this.#bucket.distrust(after as number, begun)
         else if (state.history === begun.history) return await this.#begin(state, after)
         // The stream was recreated meanwhile, has lost its end, or came into being.
         if (tries === mostTries) throw outOfTouch('the stream changes all the time')
@@ -177,7 +177,7 @@ export class Session implements ConsumerListener {
   #deliver(message: Message, { n, time, pending }: Delivery): void {
     const { subject } = message
     this.#reached = n
-    this.#bucket.trail.add({ n, time, subject })
+    this.#stream.trail.add({ n, time, subject })
     const facts = factsOf(message)
     if (subject === this.#names.cleared) this.#heardClear(n, facts)
     const entry = this.#entryOf(message, n, time, facts)

@@ -16,19 +16,19 @@ const mostStamps = 256
 
 export class Trail {
   #stamps: Stamp[] = []
+  /** The highest place of all: nothing that the stream accepts from now on can have one up to this. */
+  highest = 0
 
   add(stamp: Stamp): void {
+    this.highest = Math.max(this.highest, stamp.n)
     this.#stamps.push(stamp)
     if (this.#stamps.length >= 2 * mostStamps) this.#stamps.splice(0, mostStamps)
-  }
-
-  clear(): void {
-    this.#stamps = []
   }
 
   /** Stamps above `floor` are of messages that the stream has lost. */
   cut(floor: number): void {
     this.#stamps = this.#stamps.filter(({ n }) => n <= floor)
+    this.highest = Math.min(this.highest, floor)
   }
 
   /**

@@ -1,5 +1,4 @@
 /** The transport to NATS 2.11 or newer, with JetStream. */
-import { createHash } from 'node:crypto'
 import { systemClock } from '../../core/clock'
 import { disconnected, MemisError, withStored } from '../../core/errors'
 import { repeat } from '../../core/repeat'
@@ -17,6 +16,7 @@ import type {
   Transport,
   Watch,
 } from '../../core/transport'
+import { useUp } from './abandoned'
 import { writeAtomic } from './atomic'
 import { Attempts } from './attempts'
 import { Bucket, type Context } from './bucket'
@@ -101,7 +101,8 @@ class NatsTransport implements Transport {
         throw forgotten(names, state.window, this.#attempts.memory)
       }
       const scope = { bucket, names, state }
-      const options = { scope, attempt, checkLast, id: messageId(writer, batch.sequence) }
+      const options = { scope, attempt, checkLast }
+      if (attempt.abandoned.length > 0) await useUp(scope, attempt)
       const [first] = batch.writes
       if (first?.kind === 'clear') attempt.outcomes[0] = await clear(options)
       else if (batch.isAtomic && (batch.writes.length > 1 || first?.kind === 'check')) {
@@ -201,13 +202,6 @@ const forgotten = ({ bucket, stream }: Names, window: number, memory: number): M
   const remedy = `nats stream edit ${stream} --dupe-window ${Math.ceil(memory / 1000)}s`
   return new MemisError('WRITE_TIMEOUT', `${text}: ${remedy}`, { stored: 'unknown' })
 }
-
-/**
- * Short, since the stream stores it with each message. Everybody who reads can see the ids of former batches, and must not be able to use up
- * the next one: the stream would take the write for a duplicate.
- */
-const messageId = (writer: string, sequence: number): string =>
-  createHash('sha256').update(`${writer} ${sequence}`).digest('base64url').slice(0, 16)
 
 /** @throws MemisError `INVALID_OPTION` */
 export const natsTransport = (options: Omit<NatsOptions, 'transport'> & { url?: unknown }): Transport =>
