@@ -50,6 +50,7 @@ export class Anchors {
 
   /** Anchors that the stream begins after. Those that have expired are forgotten. */
   #before(first: number): [string, Anchor][] {
+    if (this.#anchors.size === 0) return []
     const now = this.#clock.now()
     for (const [subject, { until }] of this.#anchors) if (until <= now) this.#anchors.delete(subject)
     return [...this.#anchors].filter(([, { n }]) => n < first)
