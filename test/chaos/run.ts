@@ -5,7 +5,7 @@ import { Book } from './book'
 import { choose, type Fault } from './faults'
 import type { Mode } from './follower'
 import type { Item } from './item'
-import { collections, type Status } from './member'
+import { collections, probeKey, type Status } from './member'
 import { contradictions } from './shared'
 import { stores } from './stores'
 import { World } from './world'
@@ -50,6 +50,7 @@ export async function run(transport: string, seed: number, seconds: number, mode
   } catch (error) {
     crashed(error)
   } finally {
+    if (world.violations.length > 0) world.tell(await world.store.explain('mine', probeKey).catch(String))
     await world.end()
     process.off('uncaughtException', crashed)
     process.off('unhandledRejection', crashed)
