@@ -1,6 +1,7 @@
 /** Many processes count up the same number, and their connections break all the time: each call counts exactly once. */
 import assert from 'node:assert'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from '../../src'
 import { Child } from '../support/child'
 import { startProxy, type TcpProxy } from '../support/proxy'
 import { note } from '../support/testing'
@@ -8,10 +9,12 @@ import type { Site } from './site'
 
 const processes = 50
 const count = 200
-/** Each connection is cut this often (ms). */
+/** A connection of each process is cut this often (ms); of several, one after the other. */
 const cutEvery = 200
 /** Processes that start at the same time. */
 const portion = 5
+// A call that was refused would not tell whether it counted.
+const options = { writeTimeout: 300_000 }
 /** Every so many processes, one follows the collection; the others ask the store. */
 const subscribedShare = 5
 
@@ -24,15 +27,21 @@ interface Counted {
   readonly rss: number
 }
 
+/** A way to the store: the options of a client, and the proxies by which it reaches the servers. */
+export interface Way {
+  readonly options: object
+  readonly proxies: readonly TcpProxy[]
+}
+
 /** A process, and its own way to the store. */
 class Counter implements AsyncDisposable {
   readonly child: Child
-  readonly #proxy: TcpProxy
+  readonly #proxies: readonly TcpProxy[]
   #isCut = false
   #cutting: Promise<void> | undefined
 
-  constructor(proxy: TcpProxy, options: object, subscribes: boolean) {
-    this.#proxy = proxy
+  constructor(proxies: readonly TcpProxy[], options: object, subscribes: boolean) {
+    this.#proxies = proxies
     this.child = new Child('increment.ts', JSON.stringify(options), String(count), subscribes ? 'subscribes' : '')
   }
 
@@ -41,9 +50,10 @@ class Counter implements AsyncDisposable {
     this.#isCut = true
     this.#cutting = (async () => {
       await sleep(delay)
-      while (this.#isCut) {
-        this.#proxy.cut()
-        await this.#proxy.heal()
+      for (let i = 0; this.#isCut; i++) {
+        const proxy = this.#proxies[i % this.#proxies.length] as TcpProxy
+        proxy.cut()
+        await proxy.heal()
         await sleep(cutEvery)
       }
     })()
@@ -57,15 +67,20 @@ class Counter implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.heal()
     await this.child[Symbol.asyncDispose]()
-    await this.#proxy.close()
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()))
   }
 }
 
-/** `optionsFor` makes the options of a client that reaches the store by that port. */
-export async function increments(site: Site, name: string, optionsFor: (port: number) => object): Promise<void> {
-  // A call that was refused would not tell whether it counted.
-  const options = { writeTimeout: 300_000 }
-  await using own = site.client(options)
+/** `optionsFor` makes the options of a client that reaches the server by that port. */
+export const incrementsOnServer = (site: Site, name: string, optionsFor: (port: number) => object): Promise<void> =>
+  increments(name, site.client(options), async () => {
+    const proxy = await startProxy(site.server.port)
+    return { proxies: [proxy], options: optionsFor(proxy.port) }
+  })
+
+/** `client` reaches the store without a proxy, and is closed at the end. `way`: a new one for each process. */
+export async function increments(name: string, client: Client, way: () => Promise<Way>): Promise<void> {
+  await using own = client
   const numbers = own.database('test').collection<{ n: number }>('numbers')
   await numbers.set('counter', { n: 0 })
   const counters: Counter[] = []
@@ -74,12 +89,8 @@ export async function increments(site: Site, name: string, optionsFor: (port: nu
     while (counters.length < processes) {
       const added = await Promise.all(
         Array.from({ length: portion }, async (_, i) => {
-          const proxy = await startProxy(site.server.port)
-          return new Counter(
-            proxy,
-            { ...optionsFor(proxy.port), ...options },
-            (counters.length + i) % subscribedShare === 0,
-          )
+          const { proxies, options: own } = await way()
+          return new Counter(proxies, { ...own, ...options }, (counters.length + i) % subscribedShare === 0)
         }),
       )
       counters.push(...added)

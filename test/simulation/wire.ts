@@ -64,7 +64,9 @@ export class Wire {
       const lost = this.#random.chance(0.6)
       const known = this.#random.chance(0.7)
       if (message === 'write' || message === 'written') {
-        if (lost || known) reject(new MemisError('DISCONNECTED', 'the wire broke'))
+        // A client may know that nothing of it was sent.
+        const stored = lost && known && message === 'write' && this.lingering === 0 ? 'no' : undefined
+        if (lost || known) reject(new MemisError('DISCONNECTED', 'the wire broke', { stored }))
         if (lost || this.lingering > 0) scheduled.cancelled = true
         if (!lost && this.lingering > 0)
           this.#time.at(this.#time.now + this.lingering * this.#random.next(), scheduled.run)

@@ -27,17 +27,13 @@ export const ofThePaths: readonly Mutant[] = [
     ],
   }),
   ...faultsIn('src/core/write-queue.ts', {
-    'a batch goes again with a new number': [
+    'a batch goes again with a new number, and conflicts with itself': [
       'WriteQueue.#proceed',
       'return this.#send(lane, state.flight)',
       'return this.#send(lane, { ...state.flight, batch: { ...state.flight.batch, sequence: ++this.#sequence } })',
     ],
     'a batch is sent once only': ['WriteQueue.#proceed', 'return this.#send(lane, state.flight)', 'return'],
-    'a write in flight is refused for certain': [
-      'WriteQueue.#expire',
-      "state.kind === 'inFlight' || flight.isUncertain ? 'unknown' : 'no'",
-      "'no'",
-    ],
+    'a write in flight is refused for certain': ['WriteQueue.#expire', "isUncertain ? 'unknown' : 'no'", "'no'"],
     'a retry that is refused is refused for certain': [
       'WriteQueue.#fail',
       'refuseAll($, error, flight.isUncertain)',
@@ -54,6 +50,11 @@ export const ofThePaths: readonly Mutant[] = [
       'WriteQueue.#settle',
       'settle(lane.target, pending, $, $, $)',
       'settle({ ...lane.target, accepted: () => {} }, pending, batch.writes.slice(i, i + 1), outcomes.slice(i, i + 1), isUncertain)',
+    ],
+    'what was refused as not stored goes again': [
+      'WriteQueue.#expire',
+      '!isUncertain && left.length < flight.pendings.length',
+      'false',
     ],
     'a batch that was given up is in the way': [
       'WriteQueue.#expire',
