@@ -2,6 +2,7 @@
  * The contents of one replica: items, which version of each is held, tombstones, and when items expire. Every change of an
  * item passes `put` or `drop`, which note the change to emit. `Knowledge` decides which entry counts.
  */
+import { createHash } from 'node:crypto'
 import type { Clock } from './clock'
 import { equalItems } from './codec'
 import { ExpiryTimer } from './expiry-timer'
@@ -89,6 +90,21 @@ export class Contents<T extends object> {
     const { epoch, n } = known.revision
     if (known.gone !== undefined) return { key, epoch, n, item: null, leftMs: null, cause: known.gone }
     return { key, epoch, n, item: this.items.get(key), leftMs: this.leftMs(key) }
+  }
+
+  /** The sum of a hash of each version that is held: the order of the items does not count. */
+  digest(): string {
+    let [high, low] = [0, 0]
+    for (const key of this.items.keys()) {
+      const revision = this.#versions.get(key)
+      if (revision === undefined) continue
+      const hash = createHash('sha256')
+        .update(`${encodeRevision(revision)} ${key}`)
+        .digest()
+      high = (high + hash.readUInt32BE(0)) % 2 ** 32
+      low = (low + hash.readUInt32BE(4)) % 2 ** 32
+    }
+    return [high, low].map((half) => half.toString(16).padStart(8, '0')).join('')
   }
 
   /** Remaining time of an item (ms); null if it does not expire. */

@@ -111,6 +111,15 @@ export class ReadableCollection<T extends object> extends MapView<T> {
   }
 
   /**
+   * 16 characters that are the same for two replicas if both hold the same versions of the same items, to compare processes. Computed
+   * at each call, in about a millisecond per thousand items.
+   * @throws MemisError `NOT_SUBSCRIBED`, `CLOSED`
+   */
+  digest(): string {
+    return this.#subscribed.replica.digest()
+  }
+
+  /**
    * Calls the listener at each change of a key, or of the keys with a prefix, with the item after it (undefined if it is gone).
    * Returns a function that ends this. Like an event listener, it outlasts `unsubscribe()`.
    */

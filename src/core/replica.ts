@@ -84,6 +84,10 @@ export class Replica<T extends object> {
     return { revision: { epoch, n }, leftMs: this.#contents.leftMs(key, Math.floor) }
   }
 
+  digest(): string {
+    return this.#contents.digest()
+  }
+
   /**
    * A session begins: see `Sink.begin`. `restores`: keep and restore what the store lost. Returns false if only a snapshot
    * can tell what the store has instead of what was lost or forgotten.
