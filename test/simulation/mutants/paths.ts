@@ -51,11 +51,6 @@ export const ofThePaths: readonly Mutant[] = [
       'settle(lane.target, pending, $, $, $)',
       'settle({ ...lane.target, accepted: () => {} }, pending, batch.writes.slice(i, i + 1), outcomes.slice(i, i + 1), isUncertain)',
     ],
-    'what was refused as not stored goes again': [
-      'WriteQueue.#expire',
-      '!isUncertain && left.length < flight.pendings.length',
-      'false',
-    ],
     'a batch that was given up is in the way': [
       'WriteQueue.#expire',
       "if (lane.state === state) lane.state = { kind: 'idle' }",
