@@ -1,9 +1,12 @@
 /** Ways to a Redis Cluster and to Sentinel: clients of the package, one endpoint for all nodes, addresses that are mapped, users, many collections. */
 import assert from 'node:assert'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect as connectTo, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { createCluster, createSentinel } from 'redis'
 import { type Client, type ClientOptions, createClient } from '../../src'
+import { freePort } from '../support/free-port'
 import { startProxy, type TcpProxy } from '../support/proxy'
 import { RedisCluster } from '../support/redis-cluster'
 import type { RedisNode } from '../support/redis-node'
@@ -211,6 +214,45 @@ test('users with passwords of their own, of the servers and of the sentinels', a
   await using client = createClient({ transport: 'redis', sentinel: { ...sentinel, sentinelClientOptions: wrong } })
   const error = await within(rejection(client.connect()), 5000)
   assert.strictEqual(error.code, 'UNAUTHORIZED')
+})
+
+const files = join(__dirname, '../support/tls')
+const ca = readFileSync(join(files, 'cert.pem'))
+
+/** Arguments of a server that takes TLS on a port of its own, beside the usual one, from clients without a certificate. */
+const tls = (port: number) => [
+  ...['--tls-port', String(port), '--tls-auth-clients', 'no', '--tls-ca-cert-file', join(files, 'cert.pem')],
+  ...['--tls-cert-file', join(files, 'cert.pem'), '--tls-key-file', join(files, 'key.pem')],
+]
+
+test('TLS on the cluster: to the nodes that are named, and to those that they name', async () => {
+  const ports = await Promise.all(Array.from({ length: 3 }, freePort))
+  let started = 0
+  // Redis 7.0 names the ports of TLS only if its nodes use it among themselves.
+  const args = () => ['--tls-cluster', 'yes', ...tls(ports[started++] as number)]
+  await using encrypted = await RedisCluster.start({ replicas: 0, args })
+  const [port] = ports
+  const own = { transport: 'redis', cluster: { rootNodes: [{ url: `rediss://127.0.0.1:${port}`, socket: { ca } }] } }
+  await using _ = await works(own as ClientOptions)
+  assert.strictEqual(encrypted.nodes.length, 3)
+  const stranger = createClient({ transport: 'redis', cluster: { rootNodes: [{ url: `rediss://127.0.0.1:${port}` }] } })
+  const complaints = new Complaints(stranger)
+  await until('the certificate is refused', () => complaints.errors.some(({ message }) => /certificate/.test(message)))
+  await stranger.close()
+})
+
+test('TLS behind Sentinel: to the servers, at the ports that a map names', async () => {
+  const ports = await Promise.all(Array.from({ length: 3 }, freePort))
+  let started = 0
+  await using encrypted = await SentinelGroup.start({ args: () => tls(ports[started++] as number) })
+  const nodeAddressMap = Object.fromEntries(
+    encrypted.servers.map(({ port }, i) => [`127.0.0.1:${port}`, { host: '127.0.0.1', port: ports[i] as number }]),
+  )
+  const sentinel = {
+    ...{ name: groupName, sentinelRootNodes: encrypted.addresses, nodeAddressMap },
+    nodeClientOptions: { socket: { tls: true, ca } },
+  } as const
+  await using _ = await works({ transport: 'redis', sentinel })
 })
 
 test('a thousand collections open at once on the cluster (P4)', async () => {

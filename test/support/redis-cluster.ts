@@ -5,7 +5,9 @@ import { RedisNode } from './redis-node'
 import type { RedisOptions } from './servers'
 import { until } from './testing'
 
-export interface ClusterSettings extends Pick<RedisOptions, 'binary' | 'args'> {
+export interface ClusterSettings extends Pick<RedisOptions, 'binary'> {
+  /** More arguments of the servers, of all or of each. */
+  args?: string[] | (() => string[])
   /** `cluster-node-timeout` (ms). */
   nodeTimeout?: number
   masters?: number
@@ -183,7 +185,7 @@ async function startNode({ nodeTimeout = 2000, binary, args = [] }: ClusterSetti
         String(await freePort()),
       ],
       ...['--cluster-node-timeout', String(nodeTimeout), '--cluster-require-full-coverage', 'no'],
-      ...['--repl-diskless-sync-delay', '0', ...args],
+      ...['--repl-diskless-sync-delay', '0', ...(typeof args === 'function' ? args() : args)],
     ],
   })
   node.id = String(await node.send('CLUSTER', 'MYID'))

@@ -7,7 +7,9 @@ import { RedisNode } from './redis-node'
 import type { RedisOptions } from './servers'
 import { until } from './testing'
 
-export interface SentinelSettings extends Pick<RedisOptions, 'binary' | 'args'> {
+export interface SentinelSettings extends Pick<RedisOptions, 'binary'> {
+  /** More arguments of the servers, of all or of each. */
+  args?: string[] | (() => string[])
   /** `down-after-milliseconds`. */
   downAfter?: number
 }
@@ -28,9 +30,9 @@ export class SentinelGroup {
   /** Resolves once the sentinels know each other and all servers. */
   static async start({ downAfter = 1500, binary, args = [] }: SentinelSettings = {}): Promise<SentinelGroup> {
     const options = { ...(binary && { binary }) }
-    const common = ['--repl-diskless-sync-delay', '0', ...args]
-    const master = await RedisNode.start({ ...options, args: common })
-    const replicas = await Promise.all([1, 2].map(() => RedisNode.start({ ...options, args: common })))
+    const common = () => ['--repl-diskless-sync-delay', '0', ...(typeof args === 'function' ? args() : args)]
+    const master = await RedisNode.start({ ...options, args: common() })
+    const replicas = await Promise.all([1, 2].map(() => RedisNode.start({ ...options, args: common() })))
     // Not by arguments: a server that is restarted as a master would be a replica again.
     for (const replica of replicas) await replica.send('REPLICAOF', '127.0.0.1', master.port)
     const isLinked = async () => {
