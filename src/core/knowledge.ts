@@ -21,7 +21,7 @@ export class Knowledge<T extends object> {
   readonly lost = new Lost()
   /** Lost entries are kept and restored; otherwise the store's word counts. */
   restores = false
-  /** Something was dropped since the store had nothing of it (evicted): an older copy of the store may have it, at a place that was read. */
+  /** The store had nothing of an item that it should have (evicted): an older copy of the store may have it, at a place that was read. */
   hasForgotten = false
   /** The own clear that was accepted last: everything older is gone, whatever is told later. */
   cleared: Revision | null = null
@@ -145,7 +145,10 @@ export class Knowledge<T extends object> {
   /** The store should have the item and does not: what is held of it, be it older, is the best that there is. */
   #receiveMissing(entry: Entry, cause: Cause): void {
     const { key } = entry
-    if (!this.contents.items.has(key)) return
+    if (!this.contents.items.has(key)) {
+      this.hasForgotten = true
+      return
+    }
     const isNewer = (this.contents.compare(key, entry) ?? 1) > 0
     if (this.restores) {
       if (!isNewer) this.lost.add(key)

@@ -24,6 +24,8 @@ interface Filling {
   readonly cause: 'snapshot' | 'resync'
   /** For a snapshot: the keys that are held and were not told yet. */
   readonly untold: Set<string> | null
+  /** What `hasForgotten` was before the snapshot, which does not count if it breaks off. */
+  readonly hadForgotten: boolean
   readonly lostEnd: HistoryChange['lostEnd']
 }
 
@@ -102,14 +104,17 @@ export class Replica<T extends object> {
     const { isOther, former, lostEnd } = timeline.begin(history, lost.size === 0)
     this.#knowledge.restores = restores
     this.#contents.begin(timeline.epoch)
+    const hadForgotten = this.#knowledge.hasForgotten
     this.#phase = {
       kind: 'filling',
       cause: isFirst ? 'snapshot' : 'resync',
       untold: mode === 'snapshot' ? new Set(this.items.keys()) : null,
+      hadForgotten,
       lostEnd: restores ? lostEnd : null,
     }
     if (isOther) this.#knowledge.findLost(former)
-    const isDeltaEnough = (restores || lost.size === 0) && !(isOther && this.#knowledge.hasForgotten)
+    const isDeltaEnough = (restores || lost.size === 0) && !(isOther && hadForgotten)
+    if (mode === 'snapshot') this.#knowledge.hasForgotten = false
     if (!restores) this.#knowledge.forgetLostTombstones()
     return mode === 'snapshot' || isDeltaEnough
   }
@@ -139,10 +144,7 @@ export class Replica<T extends object> {
   live(cursor: Cursor): boolean {
     const phase = this.#phase
     const caughtUp = phase.kind === 'filling'
-    if (caughtUp && phase.untold !== null) {
-      this.#dropUntold(phase.untold, cursor, phase.cause)
-      this.#knowledge.hasForgotten = false
-    }
+    if (caughtUp && phase.untold !== null) this.#dropUntold(phase.untold, cursor, phase.cause)
     if (this.#phase.kind === 'discarded') return caughtUp
     // An item that was lost may have expired since the session began.
     if (caughtUp && !this.#knowledge.restores) this.#knowledge.forgetLostTombstones()
@@ -154,6 +156,7 @@ export class Replica<T extends object> {
 
   /** The session is over: from now on changes are told without proof. */
   outOfTouch(): void {
+    if (this.#phase.kind === 'filling') this.#knowledge.hasForgotten ||= this.#phase.hadForgotten
     if (this.#phase.kind !== 'discarded') this.#phase = { kind: 'stale' }
   }
 

@@ -625,6 +625,18 @@ for (const restores of [true, false]) {
   })
 }
 
+test('K7 so may what the first contents named as evicted', () => {
+  const bench = new ReplicaBench()
+  bench.begin('snapshot', { e1: 0 }, { restores: true })
+  bench.tell(missing('a', 1))
+  bench.live(5)
+  assert.deepEqual(bench.contents, {})
+  assert.equal(bench.begin('delta', { e1: 0, e2: 5 }, { restores: true }), false)
+  bench.begin('snapshot', { e1: 0, e2: 5 }, { restores: true })
+  bench.replica.outOfTouch()
+  assert.equal(bench.begin('delta', { e1: 0, e3: 5 }, { restores: true }), false, 'the snapshot broke off')
+})
+
 test('K7 a late answer out of the epoch that was lost is not one out of an epoch to come, wherever its id sorts', () => {
   const bench = liveWith({})
   bench.begin('snapshot', { e2: 0 }, { restores: false })

@@ -24,11 +24,7 @@ export const ofTheReplica: readonly Mutant[] = [
     'what is lost is dropped after a snapshot': ['Replica.#dropUntold', 'this.#knowledge.restores', 'false'],
     'a clear drops what is newer': ['Replica.#clear', '(this.#contents.compare(key, cleared) ?? 1) > 0', 'false'],
     'a clear that the store lost is not restored': ['Replica.#clear', 'if (isLost) this.lost.add(key) else $', '$'],
-    'a delta is enough for what was dropped as evicted': [
-      'Replica.begin',
-      'isOther && this.#knowledge.hasForgotten',
-      'false',
-    ],
+    'a delta is enough for what was dropped as evicted': ['Replica.begin', 'isOther && hadForgotten', 'false'],
     'another history is no loss': ['Replica.begin', 'if (isOther) this.#knowledge.findLost(former)', ''],
     'an own write is told after its promise': ['Replica.written', 'this.#emit()', 'setImmediate(() => this.#emit())'],
     'a transaction is told in parts': ['Replica.entries', 'if (!isAtomic) this.#emit()', 'this.#emit()'],
@@ -42,6 +38,11 @@ export const ofTheReplica: readonly Mutant[] = [
     'an expiry out of touch is told as live': ['Replica.outOfTouch', "this.#phase = { kind: 'stale' }", ''],
   }),
   ...faultsIn('src/core/knowledge.ts', {
+    'what the first contents lack may not be in an older copy': [
+      'Knowledge.#receiveMissing',
+      'this.hasForgotten = true',
+      '',
+    ],
     'a late echo counts': ['Knowledge.receive', 'relation < 0 || $', 'true'],
     'what is older than an own clear is newer than a tombstone': [
       'Knowledge.receive',
