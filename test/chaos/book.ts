@@ -12,17 +12,21 @@ export interface Writer {
 
 /** Deadlines are judged with so many ms of grace: a restored item lives a little longer. */
 const grace = 3000
+/** NATS removes what has expired within so many ms; a busy machine needs longer. */
+const longestRemoval = 10_000
 
 export class Book {
   readonly #writers: readonly Writer[]
   readonly #mode: Mode
   readonly #lossy: boolean
+  readonly #mayErase: boolean
 
-  /** `losses`: how often the store lost everything. */
-  constructor(writers: readonly Writer[], mode: Mode, losses: number) {
+  /** `losses`: how often the store lost everything. `mayErase`: see `ChaosStore`. */
+  constructor(writers: readonly Writer[], mode: Mode, losses: number, mayErase: boolean) {
     this.#writers = writers
     this.#mode = mode
     this.#lossy = losses > 0
+    this.#mayErase = mayErase
   }
 
   /** The keys of a collection that anybody ever wrote. */
@@ -73,12 +77,23 @@ export class Book {
       if (entry.kind !== 'set') return ['absent']
       const { n, ttl, at, outcome, settledAt = Infinity } = entry
       const item = `${name} ${n}`
+      if (this.#mayErase && this.#expiresAbout(collection, key, entry)) return [item, 'absent']
       if (ttl === null) return [item]
       if (now < at + ttl - 5) return [item]
       return outcome === 'ok' && now > settledAt + ttl + grace ? ['absent'] : [item, 'absent']
     })
     if (accepted === -1 || isLost) finals.push('absent')
     return own.length === 0 ? [] : finals
+  }
+
+  /** An older item of the key was over shortly before this one was accepted: the store may have been removing it just then. */
+  #expiresAbout(collection: string, key: string, { at, settledAt = Infinity }: Entry): boolean {
+    const older = this.#writers.flatMap(({ entries }) => entries.filter((each) => each.collection === collection))
+    return older.some((each) => {
+      if (each.key !== key || each.ttl === null || each.at >= at) return false
+      const end = (each.settledAt ?? each.at) + each.ttl
+      return end > at - longestRemoval && end < settledAt + grace
+    })
   }
 
   /** Why an item that was seen should not have been, or null. */

@@ -68,6 +68,11 @@ export class Follower<T extends object> {
     return this.#history.get(key)?.join(', ') ?? 'there was no event of it'
   }
 
+  /** Whether the last event of a key was `expire`. */
+  hasExpired(key: string): boolean {
+    return this.#history.get(key)?.at(-1)?.includes(' expire ') ?? false
+  }
+
   /** The replayed events must be the replica. */
   check(): void {
     const { state } = this.collection.freshness

@@ -29,6 +29,7 @@ export async function natsStore(persistent: boolean): Promise<ChaosStore> {
   return {
     server,
     persistent,
+    mayErase: true,
     // After a kill -9, messages that were overwritten shortly before may be there again, unless a tombstone overwrites them.
     retentions: [600_000],
     instantFaults: [

@@ -9,6 +9,8 @@ export interface ChaosStore {
   readonly instantFaults: readonly InstantFault[]
   /** Values of `retention` (ms) with which the store keeps the contract. */
   readonly retentions: readonly number[]
+  /** While it removes an item that has expired, it may erase a newer one that comes in that very moment. */
+  readonly mayErase?: boolean
   /** Options for a client that reaches it on this port of the loopback. */
   clientOptions(port: number): Record<string, unknown>
   /** The items of a collection of the database `chaos`, read without memis. Rejects while the server cannot be reached. */

@@ -177,7 +177,8 @@ export class Session implements ConsumerListener {
   #deliver(message: Message, { n, time, pending }: Delivery): void {
     const { subject } = message
     this.#reached = n
-    this.#stream.trail.add({ n, time, subject })
+    // A message of no key leaves nothing behind; a server that was killed may have an older one again.
+    this.#stream.trail.add(subject === this.#names.checked ? { n, time } : { n, time, subject })
     const facts = factsOf(message)
     if (subject === this.#names.cleared) this.#heardClear(n, facts)
     const entry = this.#entryOf(message, n, time, facts)
