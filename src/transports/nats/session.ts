@@ -177,7 +177,7 @@ export class Session implements ConsumerListener {
   #deliver(message: Message, { n, time, pending }: Delivery): void {
     const { subject } = message
     this.#reached = n
-    // A message of no key leaves nothing behind; a server that was killed may have an older one again.
+    // After a kill, the server may have an older message of no key again.
     this.#stream.trail.add(subject === this.#names.checked ? { n, time } : { n, time, subject })
     const facts = factsOf(message)
     if (subject === this.#names.cleared) this.#heardClear(n, facts)
@@ -191,8 +191,7 @@ export class Session implements ConsumerListener {
   #entryOf(message: Message, n: number, time: number, facts: Facts): Entry | null {
     const { subject, data } = message
     if (subject === this.#names.cleared || subject === this.#names.checked) return null
-    const { host } = this.#bucket.context
-    const key = keyOf(this.#names, subject)
+    const [{ host }, key] = [this.#bucket.context, keyOf(this.#names, subject)]
     if (key === undefined) {
       host.report(new MemisError('UNDECODABLE', `${subject}: no key that memis would write so`))
       return null
@@ -206,7 +205,7 @@ export class Session implements ConsumerListener {
     return entryOf(key, { n, time, facts, text }, this.#stream, this.#bucket.now(), this.#state.kind === 'live')
   }
 
-  /** The mark of a clear comes twice: before its tombstones, and after them with the revision of the clear. */
+  /** A clear's mark comes twice: before its tombstones, and after them with the clear's revision. */
   #heardClear(n: number, { revision }: Facts): void {
     if (revision === undefined) this.#clearing = n
     else if (revision.n >= this.#clearing) this.#clearing = 0
