@@ -1,7 +1,7 @@
 /** The digest by which replicas of several processes are compared. */
 import assert from 'node:assert/strict'
 import { suite } from 'uvu'
-import { type Collection, createClient, MemoryHub } from '../../src'
+import { type Client, type Collection, createClient, MemoryHub } from '../../src'
 import { until } from '../support/testing'
 
 const test = suite('digest')
@@ -10,8 +10,16 @@ interface Item {
   n: number
 }
 
-const make = (hub: MemoryHub): Collection<Item> =>
-  createClient({ transport: 'memory', hub, auditInterval: 20 }).database('test').collection<Item>('items')
+const clients: Client[] = []
+test.after.each(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()))
+})
+
+function make(hub: MemoryHub): Collection<Item> {
+  const client = createClient({ transport: 'memory', hub, auditInterval: 20 })
+  clients.push(client)
+  return client.database('test').collection<Item>('items')
+}
 
 test('it is the same for replicas with the same versions, in whatever order they came', async () => {
   const hub = new MemoryHub()
