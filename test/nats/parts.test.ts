@@ -7,7 +7,7 @@ import { decodeDelivery, decodeHeaders, entryOf, type Facts, readHeaders } from 
 import { beganAt, decodeEpochs, epochOf, fork, isCredible, nextEpoch, rename } from '../../src/transports/nats/epochs'
 import { Groups } from '../../src/transports/nats/groups'
 import { Room } from '../../src/transports/nats/room'
-import { Trail } from '../../src/transports/nats/trail'
+import { lastingSubject, Trail } from '../../src/transports/nats/trail'
 import type { Question } from '../../src/transports/nats/wire'
 
 const test = suite('parts, NATS')
@@ -301,6 +301,19 @@ test('a stream is recognised by messages that were told, or acknowledged', async
   assert.strictEqual(await floor(101, ...line(1, 100), { ...own, id: 'other' }), 100, 'another message')
   assert.strictEqual(await floor(150, ...line(1, 60), ...line(61, 150, { late })), 60, 'other messages from 61 on')
   assert.strictEqual(await floor(150, ...line(1, 150, { late })), 0, 'all are others')
+})
+
+test('a message that has expired says nothing of the stream, though an older one of its key is there again after a kill', async () => {
+  const stream = { tombstoneTtl: 600_000 }
+  const again = { n: 50, time: 50_000, subject: 'key' }
+  const { read } = streamOf([...line(1, 49), again, ...line(51, 99)])
+  const floorWith = (ttlMs: number) => {
+    const trail = follow(line(1, 99))
+    trail.add({ n: 100, time: 100_000, subject: lastingSubject('key', ttlMs, stream) })
+    return trail.floor(async () => 100, read)
+  }
+  assert.strictEqual(await floorWith(3000), null)
+  assert.strictEqual(await floorWith(Infinity), 99, 'what does not expire was lost')
 })
 
 test('what is delivered while the last place is asked for was not lost', async () => {

@@ -8,6 +8,7 @@ import { header } from './decode'
 import { isYoung } from './epochs'
 import { subjectOf } from './names'
 import { type Decision, entryAt, holds, isItem, putIf, type Scope } from './put-if'
+import { lastingSubject } from './trail'
 import type { Answer, Waiter } from './wire'
 
 export type SetWrite = Extract<Write, { kind: 'set' }>
@@ -58,7 +59,8 @@ export class Flight implements Waiter {
     if (this.#last !== null) {
       const { n, i } = this.#last
       const { state, names } = this.#options.scope
-      state.trail.add({ n, id: this.#idOf(i), subject: subjectOf(names, (this.#writes[i] as KeyWrite).key) })
+      const subject = subjectOf(names, (this.#writes[i] as KeyWrite).key)
+      state.trail.add({ n, id: this.#idOf(i), subject: lastingSubject(subject, this.#ttlOf(i), state) })
     }
     if (this.#error !== null) throw this.#error
   }

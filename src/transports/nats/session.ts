@@ -10,6 +10,7 @@ import { type Delivery, entryOf, type Facts, factsOf } from './decode'
 import { translate } from './errors'
 import { Groups } from './groups'
 import { keyOf, type Names } from './names'
+import { lastingSubject } from './trail'
 import { Undelivered } from './undelivered'
 import { textOf } from './wire'
 
@@ -177,9 +178,8 @@ export class Session implements ConsumerListener {
   #deliver(message: Message, { n, time, pending }: Delivery): void {
     const { subject } = message
     this.#reached = n
-    // After a kill, the server may have an older message of no key again.
-    this.#stream.trail.add(subject === this.#names.checked ? { n, time } : { n, time, subject })
     const facts = factsOf(message)
+    this.#stream.trail.add({ n, time, subject: lastingSubject(subject, facts.ttlMs, this.#stream) })
     if (subject === this.#names.cleared) this.#heardClear(n, facts)
     const entry = this.#entryOf(message, n, time, facts)
     if (!this.#groups.add(entry, n, pending, n > this.#ungrouped ? facts : null) && entry !== null)

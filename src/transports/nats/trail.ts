@@ -5,10 +5,20 @@ import type { Question, StoredMessage } from './wire'
 /** A message of the stream: its place, its subject if that is known, and its time (ms since 1970) or the id that it was published with. */
 export interface Stamp {
   readonly n: number
-  readonly subject?: string
+  readonly subject?: string | undefined
   readonly time?: number
   readonly id?: string
 }
+
+/**
+ * The subject of a message as a stamp holds it. One that expires soon leaves nothing behind that is as young, and a server that was
+ * killed may have an older one again: that says nothing of the stream.
+ */
+export const lastingSubject = (
+  subject: string,
+  ttlMs: number,
+  { tombstoneTtl }: { readonly tombstoneTtl: number },
+): string | undefined => (ttlMs < tombstoneTtl ? undefined : subject)
 
 type Read = (question: Question) => Promise<StoredMessage | undefined>
 
