@@ -112,7 +112,7 @@ export class ReadableCollection<T extends object> extends MapView<T> {
 
   /**
    * 16 characters that are the same for two replicas if both hold the same versions of the same items, to compare processes. Computed
-   * at each call, in about a millisecond per thousand items.
+   * at each call, from all items.
    * @throws MemisError `NOT_SUBSCRIBED`, `CLOSED`
    */
   digest(): string {

@@ -24,7 +24,7 @@ interface Filling {
   readonly cause: 'snapshot' | 'resync'
   /** For a snapshot: the keys that are held and were not told yet. */
   readonly untold: Set<string> | null
-  /** What `hasForgotten` was before the snapshot, which does not count if it breaks off. */
+  /** The value of `hasForgotten` before the snapshot: it counts again if the snapshot breaks off. */
   readonly hadForgotten: boolean
   readonly lostEnd: HistoryChange['lostEnd']
 }

@@ -12,7 +12,7 @@ export interface Writer {
 
 /** Deadlines are judged with so many ms of grace: a restored item lives a little longer. */
 const grace = 3000
-/** NATS removes what has expired within so many ms; a busy machine needs longer. */
+/** NATS removes an item within about a second of its deadline; on a busy machine, within so many ms. */
 const longestRemoval = 10_000
 
 export class Book {

@@ -68,9 +68,12 @@ export class Follower<T extends object> {
     return this.#history.get(key)?.join(', ') ?? 'there was no event of it'
   }
 
-  /** Whether the last event of a key was `expire`. */
-  hasExpired(key: string): boolean {
-    return this.#history.get(key)?.at(-1)?.includes(' expire ') ?? false
+  /** Whether the last item of a key was told, and then an `expire` of another version. */
+  wasErased(key: string): boolean {
+    const [told = '', ended = ''] = this.#history.get(key)?.slice(-2) ?? []
+    const [, set, one] = told.split(' ')
+    const [, expire, other] = ended.split(' ')
+    return set === 'set' && expire === 'expire' && one !== other
   }
 
   /** The replayed events must be the replica. */

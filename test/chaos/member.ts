@@ -245,8 +245,8 @@ export class Member {
     if (this.#spec.mode !== 'kept' || ownerOf(key) !== this.#spec.name || expected === 'idle') return
     const held = collection.get(key)
     if (held === undefined ? mayBeGone : held.n >= n) return
-    // NATS may erase it while it removes an item that has expired: the last event is `expire`, at a place after this item.
-    if (held === undefined && this.#spec.client.transport === 'nats' && follower.hasExpired(key)) return
+    // NATS may erase it while it removes an item that has expired: it was told, and then an `expire` of another version.
+    if (held === undefined && this.#spec.client.transport === 'nats' && follower.wasErased(key)) return
     // Set again with a ttl since, it may have expired.
     if (held === undefined && !isSteady(key) && this.#n > n) return
     const told = `${expected}, at ${Date.now() % 100_000}: ${follower.historyOf(key)}`

@@ -216,7 +216,7 @@ class Run {
       async () => (await world.store.leftovers())[0] ?? null,
     )
     const seen = new Set(world.reports.flatMap((each) => each.seen))
-    const book = new Book(world.writers(), world.mode, world.losses + world.rollbacks, world.store.mayErase === true)
+    const book = this.#book()
     for (const one of seen) {
       const strange = book.strangeness(one)
       if (strange !== null) world.fail(`W6: ${strange}`)
@@ -246,7 +246,7 @@ class Run {
   async #compare(): Promise<void> {
     const world = this.#world
     const writers = world.writers()
-    const book = new Book(writers, world.mode, world.losses + world.rollbacks, world.store.mayErase === true)
+    const book = this.#book(writers)
     this.#accepted = writers.flatMap(({ entries }) => entries).filter(({ outcome }) => outcome === 'ok').length
     for (const collection of ['mine', 'ours']) {
       const stored = await world.store.read(collection)
@@ -261,6 +261,11 @@ class Run {
     }
     const shared = await world.store.read('shared')
     for (const wrong of contradictions(writers, shared, world.mode)) world.fail(wrong)
+  }
+
+  #book(writers = this.#world.writers()): Book {
+    const { mode, losses, rollbacks, store } = this.#world
+    return new Book(writers, mode, losses + rollbacks, store.mayErase === true)
   }
 
   /** Waits until nothing is wrong any more; fails with what still is. */

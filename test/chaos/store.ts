@@ -15,7 +15,7 @@ export interface ChaosStore {
   clientOptions(port: number): Record<string, unknown>
   /** The items of a collection of the database `chaos`, read without memis. Rejects while the server cannot be reached. */
   read(collection: string): Promise<Map<string, unknown>>
-  /** What it holds under a key, and where its history stands, for the report of a violation. */
+  /** Describes its contents under a key, and where its history stands, for the report of a violation. */
   explain(collection: string, key: string): Promise<string>
   /** What clients have left on it: connections, consumers. */
   leftovers(): Promise<string[]>

@@ -1,13 +1,10 @@
 /** A Redis Cluster on the loopback: masters with a replica each, and what can be done to it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './free-port'
-import { RedisNode } from './redis-node'
-import type { RedisOptions } from './servers'
+import { argsOf, type GroupSettings, RedisNode } from './redis-node'
 import { until } from './testing'
 
-export interface ClusterSettings extends Pick<RedisOptions, 'binary'> {
-  /** More arguments of the servers, of all or of each. */
-  args?: string[] | (() => string[])
+export interface ClusterSettings extends GroupSettings {
   /** `cluster-node-timeout` (ms). */
   nodeTimeout?: number
   masters?: number
@@ -172,7 +169,8 @@ export class RedisCluster {
   }
 }
 
-async function startNode({ nodeTimeout = 2000, binary, args = [] }: ClusterSettings): Promise<RedisNode> {
+async function startNode(settings: ClusterSettings): Promise<RedisNode> {
+  const { nodeTimeout = 2000, binary } = settings
   const node = await RedisNode.start({
     ...(binary && { binary }),
     args: [
@@ -185,7 +183,7 @@ async function startNode({ nodeTimeout = 2000, binary, args = [] }: ClusterSetti
         String(await freePort()),
       ],
       ...['--cluster-node-timeout', String(nodeTimeout), '--cluster-require-full-coverage', 'no'],
-      ...['--repl-diskless-sync-delay', '0', ...(typeof args === 'function' ? args() : args)],
+      ...['--repl-diskless-sync-delay', '0', ...argsOf(settings)],
     ],
   })
   node.id = String(await node.send('CLUSTER', 'MYID'))

@@ -2,6 +2,14 @@
 import { createClient as createRedisClient, type RedisClientType } from 'redis'
 import { type RedisOptions, type Server, startRedis } from './servers'
 
+export interface GroupSettings extends Pick<RedisOptions, 'binary'> {
+  /** More arguments of the servers, of all or of each. */
+  args?: string[] | (() => string[])
+}
+
+/** The arguments of the next server. */
+export const argsOf = ({ args = [] }: GroupSettings): string[] => (typeof args === 'function' ? args() : args)
+
 export class RedisNode {
   readonly server: Server
   /** Its name in a cluster. */

@@ -3,13 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './free-port'
-import { RedisNode } from './redis-node'
-import type { RedisOptions } from './servers'
+import { argsOf, type GroupSettings, RedisNode } from './redis-node'
 import { until } from './testing'
 
-export interface SentinelSettings extends Pick<RedisOptions, 'binary'> {
-  /** More arguments of the servers, of all or of each. */
-  args?: string[] | (() => string[])
+export interface SentinelSettings extends GroupSettings {
   /** `down-after-milliseconds`. */
   downAfter?: number
 }
@@ -28,9 +25,10 @@ export class SentinelGroup {
   }
 
   /** Resolves once the sentinels know each other and all servers. */
-  static async start({ downAfter = 1500, binary, args = [] }: SentinelSettings = {}): Promise<SentinelGroup> {
+  static async start(settings: SentinelSettings = {}): Promise<SentinelGroup> {
+    const { downAfter = 1500, binary } = settings
     const options = { ...(binary && { binary }) }
-    const common = () => ['--repl-diskless-sync-delay', '0', ...(typeof args === 'function' ? args() : args)]
+    const common = () => ['--repl-diskless-sync-delay', '0', ...argsOf(settings)]
     const master = await RedisNode.start({ ...options, args: common() })
     const replicas = await Promise.all([1, 2].map(() => RedisNode.start({ ...options, args: common() })))
     // Not by arguments: a server that is restarted as a master would be a replica again.

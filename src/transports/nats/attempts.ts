@@ -6,7 +6,7 @@ import type { Batch, Epoch, Outcome, Revision } from '../../core/transport'
 
 export class Attempt {
   readonly batch: Batch
-  /** What the ids of its messages begin with. */
+  /** The beginning of the ids of its messages. */
   readonly id: string
   /** Ids of messages of former batches, which nobody waits for and which may still be on their way. */
   abandoned: readonly string[]

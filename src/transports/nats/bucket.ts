@@ -29,7 +29,7 @@ export interface StreamState extends StreamSettings {
   readonly created: string
   /** The same object as long as it does not change. */
   readonly history: readonly Epoch[]
-  /** What this client saw of it: the same object as long as it is this stream. */
+  /** The messages that this client saw of it: the same object as long as it is this stream. */
   readonly trail: Trail
   /** The numbers of its last message, and of the first that it still has. */
   readonly head: number
@@ -245,7 +245,7 @@ export class Bucket {
       const { last_seq: head, first_seq: first, last_ts, subjects } = info.state
       const created = epochOf(info.created)
       const known = last?.created === created ? last : null
-      // What is known of one stream says nothing of another one of its name.
+      // Knowledge of one stream says nothing of another one of its name.
       const trail = known?.trail ?? new Trail()
       let history = known?.history ?? nothingYet
       if (known === null || known.head !== head || doubts !== this.#settled) {

@@ -121,14 +121,14 @@ export function ttlHeaders(ttlMs: number | null, { expires }: StreamSettings, st
   return [[header.exactTtl, String(exact)], ...(expires ? [[header.ttl, `${seconds}s`] as const] : [])]
 }
 
-/** Headers of a message of no key, which nobody needs once it was accepted. */
-export const briefHeaders = ({ expires }: StreamSettings): HeaderList => [
+const purgeHeaders = (seconds: number, { expires }: StreamSettings): HeaderList => [
   [header.operation, 'PURGE'],
-  ...(expires ? [[header.ttl, '1s'] as const] : []),
+  ...(expires ? [[header.ttl, `${seconds}s`] as const] : []),
 ]
 
+/** Headers of a message of no key, which nobody needs once it was accepted. */
+export const briefHeaders = (settings: StreamSettings): HeaderList => purgeHeaders(1, settings)
+
 /** Headers of a tombstone. After a `DEL`, the server would leave a marker when its ttl is over. */
-export const tombstoneHeaders = ({ expires, tombstoneTtl }: StreamSettings): HeaderList => [
-  [header.operation, 'PURGE'],
-  ...(expires ? [[header.ttl, `${wholeSeconds(tombstoneTtl)}s`] as const] : []),
-]
+export const tombstoneHeaders = (settings: StreamSettings): HeaderList =>
+  purgeHeaders(wholeSeconds(settings.tombstoneTtl), settings)
